@@ -1,0 +1,137 @@
+"""The diagnosis: the result of `agent diagnose`, and the schema of its JSON."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from probes.objective import Mode
+from probes.symptom import Symptom
+from remedies.treatment import Treatment
+
+Verdict = Literal["healthy", "fixed", "unresolved", "failed"]
+TriedStatus = Literal["confirmed", "refuted", "pruned", "failed", "inert"]
+
+EXIT_CODES: dict[Verdict, int] = {"healthy": 0, "fixed": 1, "unresolved": 1, "failed": 3}
+"""Exit code of the command for each verdict."""
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class MetricSummary(_Record):
+    """The metric by which trials were judged.
+
+    Attributes:
+        name: As the script prints or logs it.
+        mode: ``max`` when higher is better.
+        source: ``printed``, ``mlflow``, ``tensorboard``, ``wandb``.
+        inferred: Whether we chose it, rather than the user.
+    """
+
+    name: str
+    mode: Mode
+    source: str
+    inferred: bool = False
+
+
+class WorkloadSummary(_Record):
+    """What was diagnosed: the script as given, and its untreated run."""
+
+    script: str
+    args: tuple[str, ...] = ()
+    metric: MetricSummary | None = None
+    steps: int = 0
+    seconds: float = 0.0
+
+
+class Tried(_Record):
+    """One treatment that was tried, with what came of it.
+
+    Attributes:
+        treatment: What was changed.
+        status: ``confirmed``; ``refuted`` by the evidence; ``pruned`` before the evidence was
+            complete; ``failed`` (the treated script broke); ``inert`` (it changed nothing).
+        metric: Final metric by trial seed.
+        control: Final metric of the untreated run by the same seeds.
+        cleared: Symptom codes that the treatment made go away.
+        raised: Symptom codes that only the treated run has.
+        reason: Why it has this status, in one sentence.
+    """
+
+    treatment: Treatment
+    status: TriedStatus
+    metric: dict[int, float] = {}
+    control: dict[int, float] = {}
+    cleared: tuple[str, ...] = ()
+    raised: tuple[str, ...] = ()
+    reason: str = ""
+
+
+class Fix(_Record):
+    """A confirmed treatment with its statistics.
+
+    Attributes:
+        metric_before: Untreated metric by confirmation seed.
+        metric_after: Treated metric by confirmation seed.
+        effect: Mean improvement over the pairs, in units of the metric; positive is better.
+        ci: 95 % interval of the effect (Student's t over the pairs).
+        p_value: One-sided paired t-test of no improvement.
+        noise: Standard deviation of the untreated metric over the confirmation seeds.
+        advice: What to change in the script, for a person.
+        patch: Unified diff, where the change can be written as one.
+    """
+
+    treatment: Treatment
+    metric_before: dict[int, float]
+    metric_after: dict[int, float]
+    effect: float
+    ci: tuple[float, float]
+    p_value: float
+    noise: float = 0.0
+    advice: str = ""
+    patch: str | None = None
+
+
+class Cost(_Record):
+    """What the diagnosis took.
+
+    Attributes:
+        trials: Runs of the script, the observation included.
+        steps: Optimizer steps over all of them.
+        baseline_equivalents: Steps over the steps of the untreated run.
+        wall_s: Wall time in seconds.
+        parts: Wall time in seconds by part: ``start``, ``observe``, ``search``, ``confirm``,
+            ``record``.
+    """
+
+    trials: int = 0
+    steps: int = 0
+    baseline_equivalents: float = 0.0
+    wall_s: float = 0.0
+    parts: dict[str, float] = {}
+
+
+class LedgerEntry(_Record):
+    """Where the diagnosis is recorded in MLflow."""
+
+    tracking_uri: str
+    experiment_id: str
+    run_id: str
+
+
+class Diagnosis(_Record):
+    """The result of one debugging session over one workload."""
+
+    schema_version: Literal[1] = 1
+    verdict: Verdict
+    summary: str = Field(default="", description="One sentence: what was wrong, what fixed it.")
+    workload: WorkloadSummary
+    symptoms: tuple[Symptom, ...] = ()
+    tried: tuple[Tried, ...] = ()
+    fix: Fix | None = None
+    cost: Cost = Cost()
+    mlflow: LedgerEntry | None = None
+    error: str | None = None

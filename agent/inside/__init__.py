@@ -1,0 +1,1 @@
+"""What happens in the process of a trial, around the user's script."""

@@ -1,0 +1,48 @@
+"""What a user asks of a diagnosis: the options of `agent diagnose`, validated."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from agent.workload import Workload
+from probes.objective import Mode
+
+
+class Request(BaseModel):
+    """One debugging session, as it was asked for.
+
+    Attributes:
+        workload: What to run.
+        metric: Name of the metric; None to infer it.
+        mode: Whether it is to rise or to fall; None to infer it from the name.
+        seeds: Paired seeds that confirm a fix.
+        seed_base: Seed of the observation and of the search; confirmation uses those after it.
+        budget: What may be spent on trials, in runs of the untreated script.
+        observe: Only observe: no trials.
+        only: Codes or names of the probes and remedies to use; empty: all.
+        skip: Codes or names of the probes and remedies to leave out.
+        offer: Codes or names of remedies that must get a trial (``--try``), whatever was found.
+        slots: Trials at a time; None: as many as the cores allow.
+        address: Ray cluster to run on; None for a local one of our own.
+        tracking_uri: MLflow store; None for SQLite in the working directory.
+        experiment: MLflow experiment.
+        resume: MLflow run of a diagnosis that broke off.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    workload: Workload
+    metric: str | None = None
+    mode: Mode | None = None
+    seeds: int = Field(default=3, ge=2, le=50)
+    seed_base: int = Field(default=0, ge=0)
+    budget: float = Field(default=24.0, gt=0)
+    observe: bool = False
+    only: tuple[str, ...] = ()
+    skip: tuple[str, ...] = ()
+    offer: tuple[str, ...] = ()
+    slots: int | None = Field(default=None, ge=1)
+    address: str | None = None
+    tracking_uri: str | None = None
+    experiment: str = "agent"
+    resume: str | None = None

@@ -1,0 +1,162 @@
+"""The metric that a run is judged by: which one, in which direction, and its value for a run."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from probes.trace import Series, Trace
+
+Mode = Literal["min", "max"]
+
+_HIGHER_IS_BETTER = {
+    "acc", "accuracy", "auc", "auroc", "ap", "map", "f1", "fscore", "precision", "recall", "r2",
+    "iou", "miou", "dice", "bleu", "rouge", "cos", "cosine", "similarity", "reward", "return",
+    "score", "psnr", "ssim", "ndcg", "mrr", "hit", "hits", "top1", "top5", "correct", "match",
+    "em", "pass", "kappa", "mcc", "correlation", "pearson", "spearman", "elbo", "likelihood",
+}  # fmt: skip
+_LOWER_IS_BETTER = {
+    "loss", "error", "err", "mse", "mae", "rmse", "nll", "ce", "bce", "kl", "perplexity", "ppl",
+    "wer", "cer", "fid", "distance", "divergence", "huber", "bits", "bpb", "bpc", "elbo_loss",
+}  # fmt: skip
+_BOUNDED_BY_ONE = _HIGHER_IS_BETTER - {"reward", "return", "score", "psnr", "elbo", "likelihood"}
+_HELD_OUT = {"val", "valid", "validation", "test", "eval", "dev", "holdout", "heldout"}
+_TRAINING = {"train", "training", "tr", "batch"}
+_NOT_A_METRIC = {
+    "epoch", "epochs", "step", "steps", "iter", "iters", "iteration", "batch", "batches", "lr",
+    "rate", "time", "seconds", "sec", "s", "ms", "seed", "eta", "params", "parameters", "device",
+    "it", "size", "samples", "tokens", "gpu", "mem", "memory", "speed", "momentum", "wd", "norm",
+    "std", "mean", "var", "beta", "temperature",
+}  # fmt: skip
+
+
+class Objective(BaseModel):
+    """A metric's name and whether more or less of it is better.
+
+    Attributes:
+        name: As the script prints or logs it.
+        mode: ``max`` when higher is better.
+        source: Where it was read: ``printed``, ``mlflow``, ``tensorboard``, ``wandb``.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    mode: Mode
+    source: str = "printed"
+
+    @property
+    def worst(self) -> float:
+        """A finite value worse than any real one: what a diverged run is told as."""
+        return -1e12 if self.mode == "max" else 1e12
+
+    @property
+    def upper_bound(self) -> float | None:
+        """The best value that can be had, where the name tells it: 1 for accuracies, 0 for losses.
+
+        Percentages are not told apart by name; see `headroom`.
+        """
+        if self.mode == "min":
+            return 0.0
+        return 1.0 if _tokens(self.name) & _BOUNDED_BY_ONE else None
+
+    def series(self, trace: Trace) -> Series:
+        """The curve of the metric in a run; empty when the run did not report it."""
+        return trace.metrics.get(self.name, Series())
+
+    def final(self, trace: Trace) -> float:
+        """The value at the end of a run: the mean of the last tenth of the curve, at least one.
+
+        A run that diverged or never reported the metric has `worst`.
+        """
+        values = self.series(trace).values
+        last = values[-max(1, len(values) // 10) :]
+        if not last or not all(math.isfinite(value) for value in last):
+            return self.worst
+        return sum(last) / len(last)
+
+    def gain(self, before: float, after: float) -> float:
+        """How much better ``after`` is than ``before``; negative when it is worse.
+
+        >>> Objective(name="val_loss", mode="min").gain(before=2.0, after=0.5)
+        1.5
+        """
+        return after - before if self.mode == "max" else before - after
+
+    def headroom(self, start: float, end: float) -> tuple[float, float] | None:
+        """Which share of the way from ``start`` to the best value was gone, and what is left.
+
+        Returns:
+            ``(gone, left)``, both as shares; None where no best value is known. ``left`` is in
+            units of the whole range for accuracies, of ``start`` for losses.
+
+        >>> Objective(name="val_acc", mode="max").headroom(0.2, 0.6)
+        (0.5, 0.4)
+        """
+        best = self.upper_bound
+        if best is None:
+            return None
+        if best == 1.0 and max(abs(start), abs(end)) > 1.5:
+            best = 100.0
+        way = abs(best - start)
+        if way == 0:
+            return 1.0, 0.0
+        scale = best if best else way
+        return self.gain(start, end) / way, abs(best - end) / scale
+
+    @classmethod
+    def infer(cls, trace: Trace) -> Objective | None:
+        """The metric that a person would look at, or None when the run reported none.
+
+        Held-out metrics come before training ones, accuracies before losses, a metric with a
+        curve before a single number, and the one reported first before the others.
+        """
+        ranked = sorted(
+            (name for name in trace.metrics if not _is_bookkeeping(name)),
+            key=lambda name: _preference(name, len(trace.metrics[name])),
+        )
+        if not ranked:
+            return None
+        name = ranked[0]
+        return cls(name=name, mode=infer_mode(name), source=trace.metrics[name].source)
+
+
+def infer_mode(name: str) -> Mode:
+    """Whether a metric of this name is better when it is higher.
+
+    >>> infer_mode("val/acc"), infer_mode("Average loss"), infer_mode("test_error")
+    ('max', 'min', 'min')
+    """
+    tokens = _tokens(name)
+    if tokens & _LOWER_IS_BETTER:
+        return "min"
+    return "max" if tokens & _HIGHER_IS_BETTER else "min"
+
+
+def is_held_out(name: str) -> bool:
+    """Whether the name says that the metric is of validation or test data."""
+    return bool(_tokens(name) & _HELD_OUT)
+
+
+def _tokens(name: str) -> set[str]:
+    return set(re.split(r"[^a-z0-9]+", name.lower()))
+
+
+def _is_bookkeeping(name: str) -> bool:
+    tokens = _tokens(name)
+    known = tokens & (_HIGHER_IS_BETTER | _LOWER_IS_BETTER)
+    return bool(tokens & _NOT_A_METRIC) and not known
+
+
+def _preference(name: str, points: int) -> tuple[bool, ...]:
+    tokens = _tokens(name)
+    return (
+        not tokens & (_HIGHER_IS_BETTER | _LOWER_IS_BETTER),
+        not tokens & _HELD_OUT,
+        bool(tokens & _TRAINING),
+        points < 2,
+        not tokens & _HIGHER_IS_BETTER,
+    )

@@ -1,0 +1,198 @@
+"""Everything recorded in one run of a workload.
+
+A trace is built from *events*: plain JSON objects that the process of the trial streams while it
+runs. Feeding the same events in the same order always gives the same trace, so a trace that broke
+off in the middle is as readable as a whole one.
+
+Events, by their ``event`` key:
+
+========= ======================================================================================
+module    ``where``, ``type``, ``source``, ``parent``, ``parameters``: one module of the model
+term      ``where``, ``source``: one loss term
+signals   ``step``, ``phase``, ``rows`` of ``[where, name, value]``
+metric    ``step``, ``name``, ``value``, ``source``: one number that the script printed or logged
+progress  ``step``: optimizer steps done so far
+applied   ``remedy``, ``target``, ``detail``: a remedy took effect
+note      ``text``: something that the reader of the trace should know
+ending    the fields of `Ending`
+========= ======================================================================================
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+Event = dict[str, Any]
+Phase = Literal["train", "eval"]
+
+Status = Literal[
+    "completed", "stopped", "raised", "exited", "killed", "timeout", "out-of-memory", "cancelled"
+]
+
+
+@dataclass(slots=True)
+class Series:
+    """One recorded time series: values at optimizer steps, in the order they came."""
+
+    steps: list[int] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
+
+    def append(self, step: int, value: float) -> None:
+        """Add one point."""
+        self.steps.append(step)
+        self.values.append(value)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __iter__(self) -> Iterator[tuple[int, float]]:
+        return iter(zip(self.steps, self.values, strict=True))
+
+    @property
+    def finite(self) -> Series:
+        """The same series without NaN and infinities."""
+        kept = [(step, value) for step, value in self if math.isfinite(value)]
+        return Series([step for step, _ in kept], [value for _, value in kept])
+
+    def since(self, step: int) -> Series:
+        """The part of the series at ``step`` and later."""
+        kept = [(s, value) for s, value in self if s >= step]
+        return Series([s for s, _ in kept], [value for _, value in kept])
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleInfo:
+    """One module of the model, as it was when first seen in a forward pass.
+
+    Attributes:
+        where: Path from the root module, as in ``state_dict`` keys.
+        type: Class name.
+        source: Line of the user's code that constructed it, ``file.py:12``.
+        parent: Path of the module that contains it; None for a root.
+        parameters: Number of parameters, its children's included.
+        running_statistics: Whether it is a norm that normalises with running statistics in eval.
+    """
+
+    where: str
+    type: str
+    source: str | None = None
+    parent: str | None = None
+    parameters: int = 0
+    running_statistics: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TermInfo:
+    """One additive term of the loss: its name in the script and the line that computed it."""
+
+    where: str
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run ended.
+
+    Attributes:
+        status: ``completed`` (the script ran to its end), ``stopped`` (our step limit),
+            ``raised``, ``exited`` (non-zero exit code), ``killed`` (by a signal), ``timeout``,
+            ``out-of-memory`` (our memory limit), ``cancelled`` (by us, the run does not count).
+        seconds: Wall time from the first line of the script to its end.
+        steps: Optimizer steps done.
+        exit_code: Exit code, or minus the signal's number.
+        message: One line: the exception, the signal's name, the limit that was exceeded.
+        source: Innermost line of the user's code in the traceback.
+        output_tail: The last lines that the script wrote.
+    """
+
+    status: Status
+    seconds: float = 0.0
+    steps: int = 0
+    exit_code: int | None = None
+    message: str = ""
+    source: str | None = None
+    output_tail: str = ""
+
+    @property
+    def planned(self) -> bool:
+        """Whether the run ended the way it should."""
+        return self.status in ("completed", "stopped")
+
+
+@dataclass(slots=True)
+class MetricSeries(Series):
+    """A metric of the script with where it was read: ``printed``, ``mlflow``, ``tensorboard``."""
+
+    source: str = "printed"
+
+
+class Trace:
+    """Signals, metrics, module tree, loss terms and ending of one run."""
+
+    def __init__(self) -> None:
+        self.signals: dict[tuple[Phase, str, str], Series] = {}
+        self.metrics: dict[str, MetricSeries] = {}
+        self.modules: dict[str, ModuleInfo] = {}
+        self.terms: dict[str, TermInfo] = {}
+        self.applied: list[Event] = []
+        self.notes: list[str] = []
+        self.steps = 0
+        self.ending: Ending | None = None
+
+    @classmethod
+    def of(cls, events: Iterable[Event]) -> Trace:
+        """The trace that the events make."""
+        trace = cls()
+        for event in events:
+            trace.feed(event)
+        return trace
+
+    def feed(self, event: Event) -> None:
+        """Take in one event. Unknown kinds are ignored, so that old readers read new traces."""
+        match event["event"]:
+            case "signals":
+                self._feed_signals(event)
+            case "metric":
+                self._feed_metric(event)
+            case "module":
+                info = ModuleInfo(**_known_fields(ModuleInfo, event))
+                self.modules[info.where] = info
+            case "term":
+                self.terms[event["where"]] = TermInfo(**_known_fields(TermInfo, event))
+            case "progress":
+                self.steps = max(self.steps, event["step"])
+            case "applied":
+                self.applied.append(event)
+            case "note":
+                self.notes.append(event["text"])
+            case "ending":
+                self.ending = Ending(**_known_fields(Ending, event))
+                self.steps = max(self.steps, self.ending.steps)
+
+    def _feed_signals(self, event: Event) -> None:
+        step, phase = event["step"], event["phase"]
+        self.steps = max(self.steps, step)
+        for where, name, value in event["rows"]:
+            self.signals.setdefault((phase, where, name), Series()).append(step, value)
+
+    def _feed_metric(self, event: Event) -> None:
+        series = self.metrics.setdefault(
+            event["name"], MetricSeries(source=event.get("source", "printed"))
+        )
+        series.append(event["step"], event["value"])
+
+    def signal(self, phase: Phase, where: str, name: str) -> Series:
+        """The series of one signal; empty when it was not recorded."""
+        return self.signals.get((phase, where, name), Series())
+
+    def places(self, name: str, phase: Phase = "train") -> list[str]:
+        """Where the signal was recorded, in order of first appearance."""
+        return [where for p, where, n in self.signals if p == phase and n == name]
+
+
+def _known_fields(cls: type, event: Event) -> Event:
+    names = {f.name for f in fields(cls)}
+    return {key: value for key, value in event.items() if key in names}

@@ -1,0 +1,71 @@
+"""The one base class of all remedies."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+from probes.symptom import Symptom
+from probes.trace import Trace
+from remedies.space import Space
+from remedies.treatment import Action
+
+if TYPE_CHECKING:
+    from remedies.program import Program
+
+
+class Remedy(ABC):
+    """Something that can be changed in a living training program, from outside.
+
+    A remedy is one file with one subclass. Its class docstring is its documentation page (printed
+    by ``agent explain``) and has the headings ``What it does``, ``When it helps``, ``Parameters``,
+    ``In the script`` and ``Source``. The module must not import torch at its top: the controller
+    reads the registry, and only the process of a trial calls `apply`.
+
+    Attributes:
+        code: Stable code, ``R`` and three digits; never used again for something else.
+        name: Stable name of the act, in kebab case.
+        treats: For each symptom code, how likely it is that this cures it (0 to 1), before any
+            evidence. Low values are the hypotheses that people try first: they get their trial,
+            after the likelier ones.
+        acts_on: What a target is; ``program`` where there is none.
+    """
+
+    code: ClassVar[str]
+    name: ClassVar[str]
+    treats: ClassVar[Mapping[str, float]]
+    acts_on: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def space(self) -> Space:
+        """The parameters and the values that they may take."""
+
+    @abstractmethod
+    def targets(self, symptoms: Iterable[Symptom], trace: Trace) -> Iterable[str]:
+        """Where to apply it, likeliest first, given the symptoms of one code that it treats.
+
+        A target is written as in `Action.target`. Without symptoms, every place where the remedy
+        can be applied at all.
+        """
+
+    @abstractmethod
+    def apply(self, program: Program, action: Action) -> None:
+        """Apply it to the living program, before its first step.
+
+        Called in the process of the trial, before the script starts. The remedy says to
+        ``program`` what shall be changed and when; the program reports back that it was.
+
+        Raises:
+            ValueError: The action's target or parameters make no sense.
+        """
+
+    def default(self, target: str) -> Action:
+        """The action to try first."""
+        params = {key: dimension.default for key, dimension in self.space.items()}
+        return Action(remedy=self.code, name=self.name, target=target, params=params)
+
+    def advice(self, action: Action) -> str:
+        """One or two lines that tell a person what to change in the script."""
+        return f"{action}"
