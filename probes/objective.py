@@ -39,7 +39,8 @@ class Objective(BaseModel):
     Attributes:
         name: As the script prints or logs it.
         mode: ``max`` when higher is better.
-        source: Where it was read: ``printed``, ``mlflow``, ``tensorboard``, ``wandb``.
+        source: Where it was read: ``printed``, ``mlflow``, ``tensorboard``, ``wandb``; or
+            ``backward`` for the loss that the script trains on, where it reports nothing.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -65,6 +66,8 @@ class Objective(BaseModel):
 
     def series(self, trace: Trace) -> Series:
         """The curve of the metric in a run; empty when the run did not report it."""
+        if self.source == "backward":
+            return trace.signal("train", "loss", "loss.value")
         return trace.metrics.get(self.name, Series())
 
     def final(self, trace: Trace) -> float:
@@ -109,17 +112,19 @@ class Objective(BaseModel):
 
     @classmethod
     def infer(cls, trace: Trace) -> Objective | None:
-        """The metric that a person would look at, or None when the run reported none.
+        """The metric that a person would look at, or None when there is nothing to judge by.
 
         Held-out metrics come before training ones, accuracies before losses, a metric with a
-        curve before a single number, and the one reported first before the others.
+        curve before a single number, and the one reported first before the others. A run that
+        reported nothing is judged by the loss that it trains on.
         """
         ranked = sorted(
             (name for name in trace.metrics if not _is_bookkeeping(name)),
             key=lambda name: _preference(name, len(trace.metrics[name])),
         )
         if not ranked:
-            return None
+            trains = len(trace.signal("train", "loss", "loss.value")) > 0
+            return cls(name="loss", mode="min", source="backward") if trains else None
         name = ranked[0]
         return cls(name=name, mode=infer_mode(name), source=trace.metrics[name].source)
 

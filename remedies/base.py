@@ -61,8 +61,8 @@ class Remedy(ABC):
             ValueError: The action's target or parameters make no sense.
         """
 
-    def default(self, target: str) -> Action:
-        """The action to try first."""
+    def default(self, target: str, symptoms: Iterable[Symptom] = ()) -> Action:
+        """The action to try first, given the symptoms that it is to cure."""
         params = {key: dimension.default for key, dimension in self.space.items()}
         return Action(remedy=self.code, name=self.name, target=target, params=params)
 

@@ -2,21 +2,193 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.optimizer import (
+    Optimizer,
+    register_optimizer_step_post_hook,
+    register_optimizer_step_pre_hook,
+)
+
 from probes.tap import Tap
-from remedies.treatment import Treatment
+from probes.tap.terms import LossTerm
+from probes.trace import Event
+from remedies.treatment import Action, Treatment
+
+ModuleEdit = Callable[[nn.Module], nn.Module]
+
+
+@dataclass(slots=True)
+class _PendingEdit:
+    action: Action
+    path: str
+    edit: ModuleEdit
 
 
 class Program:
     """The program of one trial, under one treatment.
 
+    Every change reports itself with an ``applied`` event when it really took effect: a module when
+    the changed one was called, a term when it was scaled in a backward pass, an optimizer when it
+    made a step. A treatment without such an event is inert.
+
     Args:
         tap: The tap that observes the program.
         treatment: What to change in it.
+        emit: Takes the ``applied`` events.
     """
 
-    def __init__(self, tap: Tap, treatment: Treatment) -> None:
+    def __init__(self, tap: Tap, treatment: Treatment, emit: Callable[[Event], None]) -> None:
         self._tap = tap
         self._treatment = treatment
+        self._emit = emit
+        self._edits: list[_PendingEdit] = []
+        self._reported: set[tuple[str, str]] = set()
+        self._undo: list[Callable[[], None]] = []
 
     def install(self) -> None:
-        """Let every remedy of the treatment say what it will change."""
+        """Let every remedy of the treatment say what it will change.
+
+        Raises:
+            UnknownUnitError: A remedy is not registered here.
+            ValueError: An action makes no sense.
+        """
+        from remedies import remedies
+
+        for action in self._treatment:
+            remedies[action.remedy].apply(self, action)
+        if self._edits:
+            self._tap.on_root.append(self._edit_root)
+
+    def close(self) -> None:
+        """Take back what was hooked into the optimizers."""
+        while self._undo:
+            self._undo.pop()()
+
+    def edit_module(self, action: Action, path: str, edit: ModuleEdit) -> None:
+        """Replace a module before the first step, by what ``edit`` makes of it.
+
+        Where ``edit`` returns the module itself (with a hook on it, say), the remedy reports.
+        Parameters that the new module shares with the old one stay with their optimizer; new ones
+        join the parameter group of their neighbours.
+        """
+        self._edits.append(_PendingEdit(action, path, edit))
+
+    def scale_term(self, action: Action, name: str, factor: Callable[[], float]) -> None:
+        """Multiply the gradient of one loss term, in every backward pass.
+
+        The value that the script sees and prints stays what it is.
+        """
+
+        def scale(loss: Tensor, terms: list[LossTerm]) -> None:
+            weight = factor()
+            for term in terms:
+                if term.name == name:
+                    for node in term.nodes:
+                        node.register_prehook(_scaled_by(weight))
+                    self.report(action, name, f"gradient times {weight:.4g}")
+
+        self._tap.losses.listeners.append(scale)
+        self._tap.losses.log.switch_on()
+
+    def around_steps(
+        self,
+        before: Callable[[Optimizer], None],
+        after: Callable[[Optimizer], None] | None = None,
+    ) -> None:
+        """Have something done before and after every optimizer step."""
+
+        def call_before(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+            before(optimizer)
+
+        def call_after(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+            if after is not None:
+                after(optimizer)
+
+        self._undo.append(register_optimizer_step_pre_hook(call_before).remove)
+        self._undo.append(register_optimizer_step_post_hook(call_after).remove)
+
+    def report(self, action: Action, target: str, detail: str) -> None:
+        """Say that an action took effect on a target; the first time counts."""
+        if (action.remedy, target) not in self._reported:
+            self._reported.add((action.remedy, target))
+            self._emit(
+                {
+                    "event": "applied",
+                    "remedy": action.remedy,
+                    "target": target,
+                    "detail": detail,
+                    "step": self._tap.step,
+                }
+            )
+
+    def _edit_root(self, label: str) -> None:
+        tree = self._tap.tree
+        changed = False
+        for pending in list(self._edits):
+            for module in list(tree.roots[label].modules()):
+                if tree.name(module) == pending.path:
+                    self._replace(tree.roots[label], module, pending)
+                    self._edits.remove(pending)
+                    changed = True
+                    break
+        if changed:
+            tree.rename()
+
+    def _replace(self, root: nn.Module, old: nn.Module, pending: _PendingEdit) -> None:
+        new = pending.edit(old)
+        for parent in root.modules():
+            for name, child in parent._modules.items():
+                if child is old:
+                    parent._modules[name] = new
+        if new is old:
+            return
+        new.train(old.training)
+        self._tap.tree.adopt_source(new, old)
+        self._adopt_parameters(old, new)
+        self._report_first_call(new, pending)
+
+    def _report_first_call(self, module: nn.Module, pending: _PendingEdit) -> None:
+        def called(*_: Any) -> None:
+            handle.remove()
+            self.report(pending.action, pending.path, f"now {module}")
+
+        handle = module.register_forward_hook(called)
+
+    def _adopt_parameters(self, old: nn.Module, new: nn.Module) -> None:
+        """Let new parameters join the optimizer group of the old module's or its neighbours'."""
+        known = {id(parameter) for parameter in old.parameters()}
+        fresh = [parameter for parameter in new.parameters() if id(parameter) not in known]
+        if not fresh:
+            return
+
+        def adopt(optimizer: Optimizer) -> None:
+            group = _group_of(optimizer, known) or optimizer.param_groups[0]
+            held = {id(parameter) for parameter in group["params"]}
+            group["params"].extend(p for p in fresh if id(p) not in held)
+            fresh.clear()
+
+        # At the first step, since an optimizer may be made after the first forward pass.
+        self.around_steps(lambda optimizer: adopt(optimizer) if fresh else None)
+
+
+def _group_of(optimizer: Optimizer, known: Iterable[int]) -> dict[str, Any] | None:
+    wanted = set(known)
+    for group in optimizer.param_groups:
+        if any(id(parameter) in wanted for parameter in group["params"]):
+            return group
+    return None
+
+
+def _scaled_by(factor: float) -> Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]]:
+    def scale(gradients: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return tuple(
+            gradient * factor if isinstance(gradient, torch.Tensor) else gradient
+            for gradient in gradients
+        )
+
+    return scale

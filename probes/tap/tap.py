@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook
+import torch
+from torch import nn
+from torch.optim.optimizer import (
+    Optimizer,
+    register_optimizer_step_post_hook,
+    register_optimizer_step_pre_hook,
+)
 
+from probes.tap.cadence import is_probed, spacing
+from probes.tap.forward import ForwardWatch
+from probes.tap.locate import Sources
+from probes.tap.losses import LossWatch
+from probes.tap.modules import ModuleTree
+from probes.tap.statistics import Collector
+from probes.tap.updates import UpdateWatch
+from probes.tap.wrap import wrap
 from probes.trace import Event
+
+_PROGRESS_EVERY = 0.25
 
 
 class StopTraining(BaseException):
@@ -19,33 +36,122 @@ class StopTraining(BaseException):
 
 
 class Tap:
-    """Observes the program that runs in this process.
+    """Observes the program that runs in this process, without changing a number of it.
+
+    Steps are counted by the optimizer that has made the most of them. At a probed step, forward
+    passes, losses and updates are watched from the end of the step before to its own end; when
+    ``model.eval()`` is called, the first forward passes after it. In between only the step counter
+    is at work.
 
     Args:
         emit: Takes every event (see `probes.trace`).
         root: Folder whose files are the user's code.
         max_steps: Optimizer steps after which `StopTraining` is raised in the script.
+        base: Folder that source lines are named from, the script's; ``root`` without it.
     """
 
     def __init__(
-        self, emit: Callable[[Event], None], root: Path, max_steps: int | None = None
+        self,
+        emit: Callable[[Event], None],
+        root: Path,
+        max_steps: int | None = None,
+        base: Path | None = None,
     ) -> None:
         self._emit = emit
-        self._root = root
         self._max_steps = max_steps
-        self._handles: list[Any] = []
+        self._undo: list[Callable[[], None]] = []
+        self._counts: dict[int, int] = {}
+        self._probing = False
+        self._evaluated_at: int | None = None
+        self._told = 0.0
+        self._collector = Collector()
+        sources = Sources(root, base)
         self.step = 0
+        self.tree = ModuleTree(sources)
+        self.losses = LossWatch(sources, self._collector, emit)
+        self.forward = ForwardWatch(self.tree, self._collector, self._on_root)
+        self.updates = UpdateWatch(self._collector)
+        self.on_root: list[Callable[[str], None]] = []
+        self.on_optimizer: list[Callable[[Optimizer], None]] = []
 
     def install(self) -> None:
         """Begin to observe."""
-        self._handles.append(register_optimizer_step_post_hook(self._after_step))
+        self._undo = [
+            self.tree.install(),
+            self.losses.install(),
+            wrap(Optimizer, "__init__", after=self._after_optimizer_made),
+            wrap(nn.Module, "train", before=self._before_mode),
+            register_optimizer_step_pre_hook(self._before_step).remove,
+            register_optimizer_step_post_hook(self._after_step).remove,
+        ]
 
     def close(self) -> None:
         """Stop observing and emit what is still held back."""
-        for handle in self._handles:
-            handle.remove()
+        self._flush()
+        self._stop_probing()
+        while self._undo:
+            self._undo.pop()()
+        self._emit({"event": "progress", "step": self.step})
+
+    def _after_optimizer_made(self, optimizer: Optimizer) -> None:
+        # Before there is an optimizer, forward passes are dry runs.
+        for listener in self.on_optimizer:
+            listener(optimizer)
+        if self.step == 0:
+            self._start_probing()
+
+    def _on_root(self, label: str) -> None:
+        for listener in self.on_root:
+            listener(label)
+        for event in self.tree.events(label):
+            self._emit(event)
+
+    def _before_mode(self, module: nn.Module, mode: bool = True) -> None:
+        if mode or self._probing or not self._counts or self._evaluated_at == self.step:
+            return
+        due = self._evaluated_at is None or self.step >= self._evaluated_at + spacing(self.step)
+        if due:
+            self._evaluated_at = self.step
+            self.forward.switch_on()
+
+    def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        if self._probing:
+            self.updates.before(optimizer, self.tree.parameter_names())
 
     def _after_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-        self.step += 1
+        if self._probing:
+            self.updates.after()
+        count = self._counts.get(id(optimizer), 0) + 1
+        self._counts[id(optimizer)] = count
+        if count > self.step:
+            self._next_step(count)
+
+    def _next_step(self, count: int) -> None:
+        if self._probing or self.forward.on:
+            self._flush()
+            self._stop_probing()
+        self.losses.log.forget()
+        self.step = count
+        now = time.monotonic()
+        if now - self._told > _PROGRESS_EVERY:
+            self._told = now
+            self._emit({"event": "progress", "step": self.step})
         if self._max_steps is not None and self.step >= self._max_steps:
             raise StopTraining
+        if is_probed(self.step):
+            self._start_probing()
+
+    def _start_probing(self) -> None:
+        self._probing = True
+        self.forward.switch_on()
+        self.losses.switch_on()
+
+    def _stop_probing(self) -> None:
+        self._probing = False
+        self.forward.switch_off()
+        self.losses.switch_off()
+
+    def _flush(self) -> None:
+        with torch._C.DisableTorchFunction():
+            for event in self._collector.drain(self.step):
+                self._emit(event)

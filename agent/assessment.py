@@ -1,0 +1,123 @@
+"""What one treated run says, held against the untreated run of the same seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from agent.workload import Outcome
+from probes.base import Probe
+from probes.objective import Objective
+from probes.symptom import Symptom
+from probes.trace import Trace
+
+DIVERGED_STATUSES = ("raised", "exited", "killed", "timeout", "out-of-memory")
+"""Endings of a treated run that mean that the treatment broke it."""
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """A treated run against its control.
+
+    Attributes:
+        treated: The treated run.
+        control: The untreated run of the same seed.
+        objective: The metric.
+        symptoms: What the probes find in the treated run.
+        cleared: Alarming codes of the control that the treated run does not have.
+        raised: Alarming codes that only the treated run has.
+    """
+
+    treated: Outcome
+    control: Outcome
+    objective: Objective
+    symptoms: tuple[Symptom, ...]
+    cleared: tuple[str, ...]
+    raised: tuple[str, ...]
+    remaining: tuple[str, ...]
+
+    @property
+    def value(self) -> float:
+        """Final metric of the treated run."""
+        return self.treated.value(self.objective)
+
+    @property
+    def reported(self) -> bool:
+        """Whether the treated run came to an end with a finite metric."""
+        return self.value != self.objective.worst
+
+    @property
+    def gain(self) -> float:
+        """Improvement over the control, in units of the metric; the worst for a broken run."""
+        before = self.control.value(self.objective)
+        if not self.reported:
+            return -abs(self.objective.worst)
+        # A control without a finite metric has diverged: any finite value is a recovery.
+        return self.objective.gain(before, self.value)
+
+    @property
+    def broken(self) -> bool:
+        """Whether the treated run did not end as planned."""
+        return self.treated.status in DIVERGED_STATUSES
+
+    @property
+    def inert(self) -> bool:
+        """Whether the treatment provably changed nothing."""
+        if self.broken:
+            return False
+        applied = {event["remedy"] for event in self.treated.trace.applied}
+        if any(action.remedy not in applied for action in self.treated.spec.treatment):
+            return True
+        return _same_training(self.treated.trace, self.control.trace)
+
+    @property
+    def recovers(self) -> bool:
+        """Whether it is worth confirming: better, the symptoms gone, no new ones."""
+        return (
+            self.gain > 0
+            and not self.broken
+            and not self.inert
+            and not self.raised
+            and not self.remaining
+        )
+
+
+def read_symptoms(
+    trace: Trace, probes: Iterable[Probe], objective: Objective | None
+) -> tuple[Symptom, ...]:
+    """What all probes find in a trace, the most severe first."""
+    found = [symptom for probe in probes for symptom in probe.read(trace, objective)]
+    return tuple(sorted(found, key=lambda symptom: (-symptom.severity, symptom.code)))
+
+
+def assess(
+    treated: Outcome, control: Outcome, probes: Sequence[Probe], objective: Objective
+) -> Assessment:
+    """Read a treated run against its control."""
+    symptoms = read_symptoms(treated.trace, probes, objective)
+    before = _alarming_codes(read_symptoms(control.trace, probes, objective))
+    after = _alarming_codes(symptoms)
+    return Assessment(
+        treated=treated,
+        control=control,
+        objective=objective,
+        symptoms=symptoms,
+        cleared=tuple(code for code in before if code not in after),
+        raised=tuple(code for code in after if code not in before),
+        remaining=tuple(code for code in before if code in after),
+    )
+
+
+def _alarming_codes(symptoms: Iterable[Symptom]) -> list[str]:
+    return sorted({symptom.code for symptom in symptoms if symptom.alarming})
+
+
+def _same_training(one: Trace, other: Trace) -> bool:
+    """Whether two runs of the same seed trained on bit-identical losses to the end."""
+    first = one.signal("train", "loss", "loss.value").values
+    second = other.signal("train", "loss", "loss.value").values
+    return bool(first) and first == second and _metric_values(one) == _metric_values(other)
+
+
+def _metric_values(trace: Trace) -> list[list[float]]:
+    return [trace.metrics[name].values for name in sorted(trace.metrics)]

@@ -1,0 +1,77 @@
+"""Which remedies to hear for a set of symptoms, and in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from probes.symptom import Symptom
+from probes.trace import Trace
+from remedies.base import Remedy
+from remedies.treatment import Action, Treatment
+
+_TARGETS_EACH = 2
+"""Targets of one remedy that are heard for one symptom code."""
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """A remedy at a target, with how likely it is to be the cure.
+
+    Attributes:
+        remedy: The remedy.
+        action: What to try first.
+        weight: The remedy's prior for the symptom times the symptom's severity.
+    """
+
+    remedy: Remedy
+    action: Action
+    weight: float
+
+
+def rank(
+    remedies: Iterable[Remedy],
+    symptoms: Sequence[Symptom],
+    trace: Trace,
+    offered: Iterable[Remedy] = (),
+    applied: Treatment = (),
+) -> list[Hypothesis]:
+    """Hypotheses for the alarming symptoms of a run, the likeliest first.
+
+    Args:
+        remedies: Those that may be used.
+        symptoms: What was found in the run.
+        trace: The run.
+        offered: Remedies that are heard whatever was found.
+        applied: What is applied already, and is not offered again.
+    """
+    found: dict[tuple[str, str], Hypothesis] = {}
+    alarming = sorted((s for s in symptoms if s.alarming), key=lambda s: s.code)
+    for code, group in groupby(alarming, key=lambda s: s.code):
+        same = sorted(group, key=lambda s: -s.severity)
+        for remedy in remedies:
+            prior = remedy.treats.get(code, 0.0)
+            if prior > 0:
+                _add(found, remedy, same, trace, prior * same[0].severity)
+    for remedy in offered:
+        _add(found, remedy, [s for s in alarming if s.code in remedy.treats], trace, 0.01)
+    taken = {(action.remedy, action.target) for action in applied}
+    fresh = [hypothesis for key, hypothesis in found.items() if key not in taken]
+    return sorted(fresh, key=lambda hypothesis: -hypothesis.weight)
+
+
+def _add(
+    found: dict[tuple[str, str], Hypothesis],
+    remedy: Remedy,
+    symptoms: list[Symptom],
+    trace: Trace,
+    weight: float,
+) -> None:
+    for place, target in enumerate(remedy.targets(symptoms, trace)):
+        if place == _TARGETS_EACH:
+            break
+        key = (remedy.code, target)
+        if key not in found or found[key].weight < weight:
+            action = remedy.default(target, symptoms)
+            found[key] = Hypothesis(remedy, action, weight / (1 + place))

@@ -1,0 +1,44 @@
+"""The same place in training and in evaluation, at about the same weights."""
+
+from __future__ import annotations
+
+import bisect
+import statistics
+from collections.abc import Callable
+
+from probes.trace import Trace
+
+
+def compare(
+    trace: Trace, where: str, name: str, difference: Callable[[float, float], float]
+) -> list[tuple[int, float]]:
+    """Differences between evaluation and training of one signal, by step.
+
+    Args:
+        trace: The run.
+        where: The module.
+        name: The signal.
+        difference: Of the value in evaluation and the median of the training values nearby.
+
+    Returns:
+        One pair of step and difference for each recorded evaluation pass.
+    """
+    train = trace.signal("train", where, name).finite
+    found = []
+    for step, value in trace.signal("eval", where, name).finite:
+        nearby = _nearby(train.steps, train.values, step)
+        if nearby:
+            found.append((step, difference(value, statistics.median(nearby))))
+    return found
+
+
+def _nearby(steps: list[int], values: list[float], step: int) -> list[float]:
+    """The four values before and the two after a step: weights move little between them."""
+    at = bisect.bisect_right(steps, step)
+    return values[max(0, at - 4) : at + 2]
+
+
+def persisting(differences: list[tuple[int, float]], steps: int) -> float | None:
+    """Median difference over the second half of the run; None where there is none."""
+    late = [value for step, value in differences if step >= steps / 2]
+    return statistics.median(late) if late else None

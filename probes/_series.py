@@ -1,0 +1,64 @@
+"""Windows of a series, in shares of the run, and what is compared between them."""
+
+from __future__ import annotations
+
+import math
+import statistics
+
+from probes.trace import Series
+
+
+def window(series: Series, steps: int, start: float, end: float) -> list[float]:
+    """The finite values between two shares of a run of so many steps.
+
+    >>> window(Series([0, 10, 90, 100], [1.0, 2.0, 3.0, 4.0]), steps=100, start=0.5, end=1.0)
+    [3.0, 4.0]
+    """
+    low, high = start * steps, end * steps
+    return [value for step, value in series.finite if low <= step <= high]
+
+
+def second_half(series: Series, steps: int) -> float | None:
+    """Median over the second half of the run: what persisted."""
+    return _median(window(series, steps, 0.5, 1.0))
+
+
+def relative_drop(series: Series, steps: int, start: float) -> float | None:
+    """By which share of its first value a series dropped from a point of the run on.
+
+    The medians over the first and the last fifth of what remains are compared.
+
+    Args:
+        series: What was recorded.
+        steps: Length of the run.
+        start: Where to begin, as a share of the run.
+
+    Returns:
+        The drop, negative where the series rose; None where too little was recorded.
+    """
+    fifth = (1.0 - start) / 5
+    first = _median(window(series, steps, start, start + fifth))
+    last = _median(window(series, steps, 1.0 - fifth, 1.0))
+    if first is None or last is None or first == 0:
+        return None
+    return (first - last) / abs(first)
+
+
+def first_step(series: Series, threshold: float) -> int:
+    """The step from which on the finite values stay at or above a threshold."""
+    onset = 0
+    previous_below = True
+    for step, value in series.finite:
+        if value >= threshold and previous_below:
+            onset = step
+        previous_below = value < threshold
+    return onset
+
+
+def log_ratio(one: float, other: float) -> float:
+    """Natural logarithm of a ratio of scales, finite for zeros."""
+    return math.log((abs(one) + 1e-12) / (abs(other) + 1e-12))
+
+
+def _median(values: list[float]) -> float | None:
+    return statistics.median(values) if values else None

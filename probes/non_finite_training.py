@@ -1,0 +1,70 @@
+"""P301: training produced NaN or infinity."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from probes.base import Probe
+from probes.objective import Objective
+from probes.symptom import Symptom
+from probes.trace import Trace
+
+
+class NonFiniteTraining(Probe):
+    """Training produced NaN or infinity.
+
+    What it detects:
+        A loss, a module's output or a gradient that was NaN or infinite at a probed step and
+        stayed so to the end, or a run judged by a metric that ended so.
+
+    Why it harms:
+        From the first such step on nothing is learned, and all that was learned is overwritten.
+
+    Rule:
+        The last probed value of the loss is not finite, or the last value of the metric is not.
+        A single non-finite gradient that loss scaling skips is no alarm. The place is the first
+        module, in the order of the forward pass, at the earliest step with such an output.
+
+    Example:
+        bad: a learning rate of 10 for plain SGD
+        good: a tenth of it, or ``torch.nn.utils.clip_grad_norm_``
+
+    Source:
+        IEEE 754 arithmetic; no threshold is involved.
+    """
+
+    code = "P301"
+    name = "non-finite-training"
+    signals = ("loss.value", "output.mean", "grad.norm")
+
+    def read(self, trace: Trace, metric: Objective | None = None) -> Iterable[Symptom]:
+        """See `Probe.read`."""
+        losses = trace.signal("train", "loss", "loss.value")
+        curve = metric.series(trace) if metric else losses
+        broken = [s for s in (losses, curve) if s.values and not math.isfinite(s.values[-1])]
+        if not broken:
+            return
+        onset = min(next(step for step, v in s if not math.isfinite(v)) for s in broken)
+        where, step = self._first_place(trace, onset)
+        info = trace.modules.get(where)
+        yield Symptom(
+            code=self.code,
+            name=self.name,
+            severity=1.0,
+            where=where,
+            source=info.source if info else None,
+            step=step,
+            evidence={"step": step, "steps": trace.steps},
+            message=f"not finite from step {step} of {trace.steps} on, first seen at {where}",
+        )
+
+    def _first_place(self, trace: Trace, onset: int) -> tuple[str, int]:
+        first = ("loss", onset)
+        for where in trace.places("output.mean"):
+            for step, value in trace.signal("train", where, "output.mean"):
+                if not math.isfinite(value):
+                    if step < first[1] or (step == first[1] and first[0] == "loss"):
+                        first = (where, step)
+                    break
+        return first

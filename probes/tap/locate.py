@@ -1,0 +1,60 @@
+"""Which line of the user's code is at work."""
+
+from __future__ import annotations
+
+import linecache
+import os
+import sys
+import sysconfig
+from pathlib import Path
+from types import CodeType, FrameType
+
+
+class Sources:
+    """Tells the user's files from all others, and names places in them.
+
+    Args:
+        root: Folder whose files are the user's code.
+        base: Folder that places are named from, the script's; files outside it are named from
+            ``root``.
+    """
+
+    def __init__(self, root: Path, base: Path | None = None) -> None:
+        self._root = os.path.realpath(root)
+        self._base = os.path.realpath(base or root)
+        installed = sysconfig.get_paths()
+        self._foreign = tuple(
+            os.path.realpath(installed[key]) + os.sep
+            for key in ("stdlib", "platstdlib", "purelib", "platlib")
+        )
+        self._names: dict[str, str | None] = {}
+
+    def name(self, filename: str) -> str | None:
+        """Name of a file of the user's code; None for any other file."""
+        if filename not in self._names:
+            self._names[filename] = self._find_name(os.path.realpath(filename))
+        return self._names[filename]
+
+    def _find_name(self, path: str) -> str | None:
+        if path.startswith(self._foreign) or not path.startswith(self._root + os.sep):
+            return None
+        inside = path.startswith(self._base + os.sep)
+        return os.path.relpath(path, self._base if inside else self._root)
+
+    def stack(self) -> list[FrameType]:
+        """The frames of the user's code that led here, innermost first."""
+        frame: FrameType | None = sys._getframe()
+        found = []
+        while frame is not None:
+            if self.name(frame.f_code.co_filename) is not None:
+                found.append(frame)
+            frame = frame.f_back
+        return found
+
+    def place(self, code: CodeType, line: int) -> str:
+        """A line as ``file.py:12``."""
+        return f"{self.name(code.co_filename)}:{line}"
+
+    def text(self, code: CodeType, line: int) -> str:
+        """The text of a line, stripped."""
+        return linecache.getline(code.co_filename, line).strip()

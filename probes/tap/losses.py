@@ -1,0 +1,137 @@
+"""Watches calls of ``backward``: the loss, its terms, and what each one asks of the parameters."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from probes.tap.locate import Sources
+from probes.tap.scalars import ScalarLog
+from probes.tap.statistics import Collector
+from probes.tap.terms import LossTerm, TermNames, term_gradients
+from probes.tap.wrap import wrap
+from probes.trace import Event
+
+_MOST_TERMS = 12
+"""Terms of one loss whose gradients are taken apart; each costs one backward pass."""
+
+TermListener = Callable[[Tensor, list[LossTerm]], None]
+
+
+class LossWatch:
+    """Wraps `torch.autograd.backward`, by which ``loss.backward()`` goes, too.
+
+    Args:
+        sources: Tells the user's lines.
+        collector: Takes the signals.
+        emit: Takes a ``term`` event for each new term.
+    """
+
+    def __init__(
+        self, sources: Sources, collector: Collector, emit: Callable[[Event], None]
+    ) -> None:
+        self._collector = collector
+        self._emit = emit
+        self._names = TermNames(sources)
+        self._known: set[str] = set()
+        self._probing = False
+        self._seen: set[str] = set()
+        self.log = ScalarLog(sources)
+        self.listeners: list[TermListener] = []
+        self.backwards = 0
+
+    def install(self) -> Callable[[], None]:
+        """Begin to watch; returns what undoes it."""
+        unwrap = wrap(torch.autograd, "backward", before=self._before_backward)
+
+        def undo() -> None:
+            unwrap()
+            self.log.switch_off()
+
+        return undo
+
+    def switch_on(self) -> None:
+        """Take the losses of the next step apart."""
+        self._probing = True
+        self._seen = set()
+        self.log.switch_on()
+
+    def switch_off(self) -> None:
+        """Leave the losses alone, unless a listener needs their terms."""
+        self._probing = False
+        self.log.switch_off()
+        if self.listeners:
+            self.log.switch_on()
+
+    def _before_backward(self, tensors: Any, *args: Any, **kwargs: Any) -> None:
+        self.backwards += 1
+        if not (self._probing or self.listeners):
+            return
+        with torch._C.DisableTorchFunction():
+            for loss in [tensors] if isinstance(tensors, Tensor) else list(tensors):
+                if isinstance(loss, Tensor) and loss.numel() == 1 and loss.grad_fn is not None:
+                    self._look_at(loss, self._names.terms(loss.grad_fn, self.log.scalars))
+
+    def _look_at(self, loss: Tensor, terms: list[LossTerm]) -> None:
+        for term in terms:
+            if term.name not in self._known:
+                self._known.add(term.name)
+                self._emit({"event": "term", "where": term.name, "source": term.source})
+        # Listeners may scale gradients: first they, so that what is measured is what is trained on.
+        for listener in self.listeners:
+            listener(loss, terms)
+        if self._probing and not self._seen & {term.name for term in terms}:
+            self._seen |= {term.name for term in terms}
+            self._measure(loss, terms[:_MOST_TERMS])
+
+    def _measure(self, loss: Tensor, terms: list[LossTerm]) -> None:
+        self._collector.add("train", "loss", {"loss.value": loss})
+        if len(terms) < 2:
+            return
+        try:
+            weights, gradients = term_gradients(loss, terms)
+        except RuntimeError:
+            # A graph that cannot be walked twice (reentrant checkpointing, say) is left alone.
+            return
+        with torch.no_grad():
+            self._measure_terms(terms, weights, gradients)
+
+    def _measure_terms(
+        self,
+        terms: Sequence[LossTerm],
+        weights: Sequence[Sequence[float]],
+        gradients: Sequence[dict[int, Tensor]],
+    ) -> None:
+        shared = {
+            key for a, b in itertools.combinations(gradients, 2) for key in a.keys() & b.keys()
+        }
+        norms = [_dot(gradient, gradient, shared).sqrt() for gradient in gradients]
+        total = torch.stack(norms).sum()
+        for term, weight, norm, gradient in zip(terms, weights, norms, gradients, strict=True):
+            found: dict[str, Tensor | float] = {
+                "term.weight": sum(weight) / len(weight),
+                "term.grad": norm,
+                "term.share": norm / total,
+                "term.shared": float(len(shared & gradient.keys())),
+            }
+            if len(term.scalars) == len(term.nodes):
+                values = [scalar.value.reshape(()) for scalar in term.scalars]
+                found["term.value"] = torch.stack(values).sum()
+                found["term.contribution"] = torch.stack(
+                    [value * factor for value, factor in zip(values, weight, strict=True)]
+                ).sum()
+                found["term.elements"] = float(term.scalars[0].elements)
+            self._collector.add("train", term.name, found)
+        for (a, one), (b, other) in itertools.combinations(enumerate(gradients), 2):
+            cosine = _dot(one, other, shared) / (norms[a] * norms[b])
+            pair = f"{terms[a].name}|{terms[b].name}"
+            self._collector.add("train", pair, {"term.cosine": cosine})
+
+
+def _dot(one: dict[int, Tensor], other: dict[int, Tensor], keys: set[int]) -> Tensor:
+    products = [(one[k].float() * other[k].float()).sum() for k in keys if k in one and k in other]
+    return torch.stack(products).sum() if products else torch.zeros(())

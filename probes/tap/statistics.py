@@ -1,0 +1,125 @@
+"""Statistics of tensors, computed where they are and read back all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from probes.trace import Event, Phase
+
+Statistics = Mapping[str, Tensor]
+"""Zero-dimensional tensors by signal name."""
+
+
+def first_tensor(value: object) -> Tensor | None:
+    """The first dense floating-point tensor with elements in a module's inputs or output."""
+    if isinstance(value, Tensor):
+        usable = value.is_floating_point() and value.layout == torch.strided and value.numel() > 0
+        return value if usable else None
+    if isinstance(value, Mapping):
+        value = tuple(value.values())
+    if isinstance(value, (tuple, list)):
+        return next((t for item in value if (t := first_tensor(item)) is not None), None)
+    return None
+
+
+def output_statistics(output: Tensor) -> dict[str, Tensor]:
+    """Scale and spread of a module's output.
+
+    Args:
+        output: Any shape; the first dimension is taken for the batch.
+
+    Returns:
+        ``output.mean``, ``output.std`` and ``output.rms`` over all elements; ``output.sample_std``,
+        the standard deviation over the batch, averaged over all other positions (0 means that all
+        samples look alike); ``output.zeros``, the share of exact zeros.
+    """
+    values = output.detach().float()
+    variance, mean = torch.var_mean(values, correction=0)
+    found = {
+        "output.mean": mean,
+        "output.std": variance.sqrt(),
+        "output.rms": (variance + mean**2).sqrt(),
+        "output.zeros": (values == 0).float().mean(),
+    }
+    if values.dim() > 1 and values.shape[0] > 1:
+        found["output.sample_std"] = values.flatten(1).std(0).mean()
+    return found
+
+
+def prediction_statistics(output: Tensor) -> dict[str, Tensor]:
+    """How predictions spread over classes, for an output that can be logits.
+
+    Args:
+        output: Shape (batch, classes) or (batch, classes, ...) with at most 1000 classes.
+
+    Returns:
+        ``prediction.top_share``: share of the class that is predicted most often. Nothing for
+        outputs of another shape.
+    """
+    if output.dim() < 2 or not 2 <= output.shape[1] <= 1000:
+        return {}
+    classes = output.detach().argmax(1).flatten()
+    counts = torch.zeros(output.shape[1], device=classes.device)
+    counts.scatter_add_(0, classes, torch.ones_like(classes, dtype=counts.dtype))
+    return {"prediction.top_share": counts.max() / classes.numel()}
+
+
+def norm_statistics(module: Any, batch: Tensor) -> dict[str, Tensor]:
+    """How far the running statistics of a norm are from those of the batch that it is given.
+
+    Args:
+        module: A norm with ``running_mean`` and ``running_var``, shape (channels,).
+        batch: Its input, shape (batch, channels, ...).
+
+    Returns:
+        ``norm.variance_ratio``: batch variance over running variance, geometric mean over the
+        channels. ``norm.mean_shift``: distance of the means in units of the running standard
+        deviation, averaged over the channels: the shift that the output has in eval mode.
+    """
+    channels = batch.detach().float().transpose(0, 1).flatten(1)
+    if channels.shape[1] < 2:
+        return {}
+    running_mean, running_var = module.running_mean.float(), module.running_var.float()
+    epsilon = module.eps
+    variance, mean = torch.var_mean(channels, dim=1)
+    ratio = ((variance + epsilon) / (running_var + epsilon)).log().mean().exp()
+    shift = ((mean - running_mean).abs() / (running_var + epsilon).sqrt()).mean()
+    return {"norm.variance_ratio": ratio, "norm.mean_shift": shift}
+
+
+class Collector:
+    """Holds statistics on their device until all are read back in one transfer."""
+
+    def __init__(self) -> None:
+        self._rows: dict[Phase, list[tuple[str, str, Tensor | float]]] = {"train": [], "eval": []}
+
+    def add(self, phase: Phase, where: str, statistics: Mapping[str, Tensor | float]) -> None:
+        """Keep statistics of one place."""
+        self._rows[phase].extend((where, name, value) for name, value in statistics.items())
+
+    def drain(self, step: int) -> list[Event]:
+        """One ``signals`` event per phase that has any; nothing is kept."""
+        events = []
+        for phase, rows in self._rows.items():
+            if rows:
+                values = _read([value for _, _, value in rows])
+                named = [
+                    [where, name, value]
+                    for (where, name, _), value in zip(rows, values, strict=True)
+                ]
+                events.append({"event": "signals", "step": step, "phase": phase, "rows": named})
+                rows.clear()
+        return events
+
+
+def _read(values: list[Tensor | float]) -> list[float]:
+    tensors = [value for value in values if isinstance(value, Tensor)]
+    by_device: dict[torch.device, list[Tensor]] = {}
+    for tensor in tensors:
+        by_device.setdefault(tensor.device, []).append(tensor.detach().double().reshape(()))
+    read = {device: iter(torch.stack(group).tolist()) for device, group in by_device.items()}
+    return [next(read[v.device]) if isinstance(v, Tensor) else float(v) for v in values]

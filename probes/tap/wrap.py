@@ -1,0 +1,39 @@
+"""Having something called around a function of another library, and taking it back."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+
+def wrap(
+    owner: Any,
+    name: str,
+    before: Callable[..., None] | None = None,
+    after: Callable[..., None] | None = None,
+) -> Callable[[], None]:
+    """Replace ``owner.name`` by itself with something called around it.
+
+    Args:
+        owner: A class or a module.
+        name: Name of the method or function.
+        before: Called with the same arguments, first.
+        after: Called with the first argument alone, afterwards.
+
+    Returns:
+        What puts the original back.
+    """
+    original = getattr(owner, name)
+
+    @functools.wraps(original)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        if before is not None:
+            before(*args, **kwargs)
+        result = original(*args, **kwargs)
+        if after is not None:
+            after(args[0])
+        return result
+
+    setattr(owner, name, wrapped)
+    return lambda: setattr(owner, name, original)

@@ -1,0 +1,60 @@
+"""R202: a loss term left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from probes.symptom import Symptom
+from probes.trace import Trace
+from remedies import _terms
+from remedies.base import Remedy
+from remedies.space import Space
+from remedies.treatment import Action
+
+if TYPE_CHECKING:
+    from remedies.program import Program
+
+
+class DropTerm(Remedy):
+    """A loss term left out.
+
+    What it does:
+        Multiplies the gradient of one loss term by zero, so that nothing is trained by it.
+
+    When it helps:
+        The term pulls away from what the metric measures, and no weight of it does any good: the
+        simplest cure is to do without.
+
+    Parameters:
+        None.
+
+    In the script:
+        Take the term out of the sum, or set its weight to 0.
+
+    Source:
+        Ablation; see also Yu et al. 2020, Gradient Surgery for Multi-Task Learning, for terms whose
+        gradients conflict.
+    """
+
+    code = "R202"
+    name = "drop-term"
+    treats = {"P201": 0.6}
+    acts_on = "a loss term"
+
+    @property
+    def space(self) -> Space:
+        """It has no parameters."""
+        return {}
+
+    def targets(self, symptoms: Iterable[Symptom], trace: Trace) -> Iterable[str]:
+        """The dominating terms that the symptoms name; without symptoms, every term."""
+        return [symptom.where for symptom in symptoms] or _terms.by_share(trace)
+
+    def apply(self, program: Program, action: Action) -> None:
+        """Scale the gradient of the term by zero."""
+        _terms.scale(program, action, 0.0)
+
+    def advice(self, action: Action) -> str:
+        """Which term to take out."""
+        return f"Take {action.target} out of the loss (or set its weight to 0)."

@@ -1,0 +1,61 @@
+"""R201: less weight for the loss term that drowns the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from probes.symptom import Symptom
+from probes.trace import Trace
+from remedies import _terms
+from remedies.base import Remedy
+from remedies.space import Range, Space
+from remedies.treatment import Action
+
+if TYPE_CHECKING:
+    from remedies.program import Program
+
+
+class RebalanceLosses(Remedy):
+    """Less weight for the loss term that drowns the others.
+
+    What it does:
+        Multiplies the gradient of one loss term by a factor below one, in every backward pass. The
+        value of the loss that the script computes and prints stays what it was.
+
+    When it helps:
+        Terms of different scale were added with equal weights, so that the shared parameters
+        follow one of them and the others, among them the one that the metric is about, starve.
+
+    Parameters:
+        ``factor``: from 0.0001 to 0.5, searched on a log scale.
+
+    In the script:
+        Multiply the term's weight by the factor where the loss is put together.
+
+    Source:
+        Chen et al. 2018, GradNorm, for balancing by the gradients on shared parameters.
+    """
+
+    code = "R201"
+    name = "rebalance-losses"
+    treats = {"P201": 0.8}
+    acts_on = "a loss term"
+
+    @property
+    def space(self) -> Space:
+        """See the class."""
+        return {"factor": Range(1e-4, 0.5, default=0.01, log=True)}
+
+    def targets(self, symptoms: Iterable[Symptom], trace: Trace) -> Iterable[str]:
+        """The dominating terms that the symptoms name; without symptoms, every term."""
+        return [symptom.where for symptom in symptoms] or _terms.by_share(trace)
+
+    def apply(self, program: Program, action: Action) -> None:
+        """Scale the gradient of the term."""
+        _terms.scale(program, action, float(action.params["factor"]))
+
+    def advice(self, action: Action) -> str:
+        """By what to multiply which weight."""
+        factor = float(action.params["factor"])
+        return f"Multiply the weight of {action.target} in the loss by {factor:.3g}."

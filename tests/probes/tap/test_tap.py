@@ -1,0 +1,333 @@
+"""The tap sees what it should, and changes nothing."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from probes.tap import StopTraining, Tap
+from probes.trace import Event, Trace
+
+HERE = Path(__file__).parent
+Programs = Callable[[], nn.Module]
+
+
+@contextlib.contextmanager
+def tapped(events: list[Event], max_steps: int | None = None) -> Iterator[Tap]:
+    tap = Tap(events.append, HERE, max_steps)
+    tap.install()
+    try:
+        yield tap
+    finally:
+        tap.close()
+
+
+def observe(program: Programs, max_steps: int | None = None) -> Trace:
+    events: list[Event] = []
+    with tapped(events, max_steps):
+        program()
+    return Trace.of(events)
+
+
+def mlp_with_dropout() -> nn.Module:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Dropout(0.3), nn.Linear(32, 3))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 60)
+    for _ in range(60):
+        inputs = torch.randn(16, 8)
+        loss = functional.cross_entropy(model(inputs), inputs[:, :3].argmax(1))
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        scheduler.step()
+    return model
+
+
+def batch_norm_cnn_with_evaluation() -> nn.Module:
+    torch.manual_seed(1)
+    model = nn.Sequential(
+        nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, 4)
+    )
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    for _ in range(6):
+        model.train()
+        for _ in range(10):
+            inputs = torch.randn(8, 1, 8, 8)
+            loss = nn.CrossEntropyLoss()(model(inputs), torch.randint(4, (8,)))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        model.eval()
+        with torch.no_grad():
+            for _ in range(4):
+                model(torch.randn(4, 1, 8, 8))
+    return model
+
+
+class Block(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.attention = nn.MultiheadAttention(width, 2, dropout=0.1, batch_first=True)
+        self.feed_forward = nn.Sequential(
+            nn.LayerNorm(width), nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
+        )
+
+    def forward(self, hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        normed = self.norm(hidden)
+        attended, _ = self.attention(normed, normed, normed, attn_mask=mask, need_weights=False)
+        hidden = hidden + attended
+        return hidden + self.feed_forward(hidden)
+
+
+class TinyGpt(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tokens, self.positions = nn.Embedding(17, 16), nn.Embedding(12, 16)
+        self.blocks = nn.ModuleList(Block(16) for _ in range(2))
+        self.head = nn.Linear(16, 17, bias=False)
+        self.head.weight = self.tokens.weight
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        length = tokens.shape[1]
+        mask = nn.Transformer.generate_square_subsequent_mask(length)
+        hidden = self.tokens(tokens) + self.positions(torch.arange(length))
+        for block in self.blocks:
+            hidden = block(hidden, mask)
+        return self.head(hidden)
+
+
+def small_gpt() -> nn.Module:
+    torch.manual_seed(2)
+    model = TinyGpt()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    for step in range(40):
+        for _ in range(2):  # gradient accumulation
+            tokens = torch.randint(17, (4, 13))
+            logits = model(tokens[:, :-1])
+            loss = functional.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten())
+            (loss / 2).backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=step % 2 == 0)
+    return model
+
+
+class TwoHeads(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.trunk = nn.Sequential(nn.Linear(6, 24), nn.Tanh(), nn.Dropout(0.1))
+        self.left, self.right = nn.Linear(24, 2), nn.Linear(24, 5)
+
+
+def two_terms() -> nn.Module:
+    torch.manual_seed(3)
+    model = TwoHeads()
+    optimizer = torch.optim.RMSprop(model.parameters(), lr=1e-3)
+    for _ in range(50):
+        inputs = torch.randn(10, 6)
+        hidden = model.trunk(inputs)
+        pointing = functional.mse_loss(model.left(hidden), inputs[:, :2])
+        naming = functional.cross_entropy(model.right(hidden), inputs[:, :5].argmax(1))
+        loss = 0.7 * pointing + 0.1 * naming
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return model
+
+
+def adversaries() -> nn.Module:
+    torch.manual_seed(4)
+    generator, critic = nn.Linear(3, 2), nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 1))
+    first = torch.optim.Adam(generator.parameters(), lr=1e-3)
+    second = torch.optim.Adam(critic.parameters(), lr=1e-3)
+    for _ in range(40):
+        fake = generator(torch.randn(8, 3))
+        judged = critic(fake.detach()).mean() - critic(torch.randn(8, 2)).mean()
+        second.zero_grad()
+        judged.backward()
+        second.step()
+        first.zero_grad()
+        (-critic(fake).mean()).backward()
+        first.step()
+    return nn.ModuleList([generator, critic])
+
+
+def quasi_newton() -> nn.Module:
+    torch.manual_seed(5)
+    model = nn.Linear(4, 1)
+    inputs, targets = torch.randn(32, 4), torch.randn(32, 1)
+    optimizer = torch.optim.LBFGS(model.parameters(), lr=0.5, max_iter=4)
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        loss = functional.mse_loss(model(inputs), targets)
+        loss.backward()
+        return loss
+
+    for _ in range(20):
+        optimizer.step(closure)
+    return model
+
+
+PROGRAMS = [
+    mlp_with_dropout,
+    batch_norm_cnn_with_evaluation,
+    small_gpt,
+    two_terms,
+    adversaries,
+    quasi_newton,
+]
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
+def test_training_is_bit_identical_with_and_without_the_tap(program: Programs) -> None:
+    bare = {key: value.clone() for key, value in program().state_dict().items()}
+    bare_state = torch.get_rng_state()
+
+    events: list[Event] = []
+    with tapped(events):
+        probed = program().state_dict()
+
+    assert bare.keys() == probed.keys()
+    assert all(torch.equal(bare[key], probed[key]) for key in bare)
+    assert torch.equal(bare_state, torch.get_rng_state())
+    assert any(event["event"] == "signals" for event in events)
+
+
+def test_everything_is_put_back() -> None:
+    originals = (
+        nn.Module.__init__,
+        nn.Module.train,
+        torch.optim.Optimizer.__init__,
+        torch.autograd.backward,
+    )
+    observe(two_terms)
+    assert originals == (
+        nn.Module.__init__,
+        nn.Module.train,
+        torch.optim.Optimizer.__init__,
+        torch.autograd.backward,
+    )
+    assert not torch.overrides._get_current_function_mode_stack()
+    assert not torch.nn.modules.module._has_any_global_hook()
+
+
+def test_modules_are_named_as_in_the_state_dict_with_the_line_that_made_them() -> None:
+    trace = observe(small_gpt)
+    block = trace.modules["blocks.1"]
+    assert block.type == "Block"
+    assert block.parent == "blocks"
+    source = Path(__file__).read_text().splitlines()
+    line = int((trace.modules["tokens"].source or "").split(":")[1])
+    assert "nn.Embedding(17, 16)" in source[line - 1]
+    assert (block.source or "").startswith("test_tap.py:")
+
+
+def test_a_second_model_has_its_class_before_its_names() -> None:
+    trace = observe(adversaries)
+    assert trace.steps == 40
+    roots = [info.where for info in trace.modules.values() if info.parent is None]
+    assert roots == ["Linear", "Sequential"]
+    assert "Sequential:2" in trace.modules
+
+
+def test_training_and_evaluation_are_told_apart() -> None:
+    trace = observe(batch_norm_cnn_with_evaluation)
+    assert trace.modules["1"].running_statistics
+    assert trace.signal("train", "1", "norm.variance_ratio")
+    evaluated = trace.signal("eval", "1", "norm.variance_ratio")
+    assert sorted(set(evaluated.steps)) == [10, 20, 30, 40, 50, 60]
+
+
+def test_terms_have_names_values_weights_and_gradients() -> None:
+    trace = observe(two_terms)
+    assert list(trace.terms) == ["pointing", "naming"]
+    weight = trace.signal("train", "pointing", "term.weight").values
+    assert weight == pytest.approx([0.7] * len(weight))
+    shares = [trace.signal("train", where, "term.share").values for where in trace.terms]
+    assert [a + b for a, b in zip(*shares, strict=True)] == pytest.approx([1.0] * len(weight))
+    total = trace.signal("train", "loss", "loss.value").values
+    parts = [trace.signal("train", where, "term.contribution").values for where in trace.terms]
+    assert [a + b for a, b in zip(*parts, strict=True)] == pytest.approx(total)
+
+
+def test_term_gradients_are_those_on_the_shared_parameters() -> None:
+    torch.manual_seed(0)
+    model = TwoHeads()
+    inputs = torch.randn(10, 6)
+    hidden = model.trunk(inputs)
+    left = 3.0 * model.left(hidden).pow(2).mean()
+    expected = torch.autograd.grad(left, list(model.trunk.parameters()), retain_graph=True)
+    norm = torch.cat([gradient.flatten() for gradient in expected]).norm().item()
+
+    def program() -> nn.Module:
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+        torch.manual_seed(0)
+        TwoHeads()
+        hidden = model.trunk(torch.randn(10, 6))
+        first = model.left(hidden).pow(2).mean()
+        second = model.right(hidden).abs().mean()
+        loss = 3.0 * first - second
+        loss.backward()
+        optimizer.step()
+        return model
+
+    trace = observe(program)
+    assert trace.signal("train", "first", "term.grad").values == pytest.approx([norm])
+    assert trace.signal("train", "second", "term.weight").values == [-1.0]
+
+
+def test_terms_of_a_loss_put_together_in_odd_ways() -> None:
+    def contrast(values: torch.Tensor) -> torch.Tensor:
+        return functional.cross_entropy(values, torch.arange(len(values)))
+
+    def program() -> nn.Module:
+        model = nn.Linear(4, 4)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        output = model(torch.randn(4, 4))
+        parts = {"smooth": output.diff().pow(2).mean(), "small": output.abs().mean()}
+        loss = torch.stack([parts["smooth"], parts["small"]]).sum() / 2
+        for row in output:
+            loss += 0.1 * row.square().sum()
+        total = sum([loss, 0.5 * contrast(output), functional.huber_loss(output, output.detach())])
+        total.backward()
+        optimizer.step()
+        return model
+
+    trace = observe(program)
+    assert list(trace.terms) == ["smooth", "small", "sum", "contrast", "huber_loss"]
+    weights = [trace.signal("train", where, "term.weight").values[0] for where in trace.terms]
+    assert weights == pytest.approx([0.5, 0.5, 0.1, 0.5, 1.0])
+
+
+def test_the_step_limit_stops_the_program() -> None:
+    events: list[Event] = []
+    with tapped(events, max_steps=7) as tap, pytest.raises(StopTraining):
+        two_terms()
+    assert tap.step == 7
+
+
+def test_a_program_that_evaluates_before_it_trains() -> None:
+    def program() -> nn.Module:
+        model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+        model.eval()
+        model(torch.randn(3, 2))
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        model.eval()
+        model(torch.randn(3, 2))
+        model.train()
+        model(torch.randn(3, 2)).sum().backward()
+        optimizer.step()
+        return model
+
+    trace = observe(program)
+    assert trace.signal("eval", "1", "output.mean").steps == [0]
+    assert trace.signal("train", "1", "output.mean").steps == [0]
