@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice
 
 from probes.symptom import Symptom
 from probes.trace import Trace
@@ -13,6 +13,8 @@ from remedies.treatment import Action, Treatment
 
 _TARGETS_EACH = 2
 """Targets of one remedy that are heard for one symptom code."""
+_LIKELY = 0.3
+"""Prior below which a remedy is a rival hypothesis, and heard at one target only."""
 
 
 @dataclass(frozen=True)
@@ -47,15 +49,23 @@ def rank(
         applied: What is applied already, and is not offered again.
     """
     found: dict[tuple[str, str], Hypothesis] = {}
+    rivals: dict[str, tuple[Remedy, list[Symptom], float]] = {}
     alarming = sorted((s for s in symptoms if s.alarming), key=lambda s: s.code)
     for code, group in groupby(alarming, key=lambda s: s.code):
         same = sorted(group, key=lambda s: -s.severity)
         for remedy in remedies:
-            prior = remedy.treats.get(code, 0.0)
-            if prior > 0:
-                _add(found, remedy, same, trace, prior * same[0].severity)
+            weight = remedy.treats.get(code, 0.0) * same[0].severity
+            if remedy.treats.get(code, 0.0) >= _LIKELY:
+                _add(found, remedy, same, trace, weight, _TARGETS_EACH)
+            elif weight > rivals.get(remedy.code, (None, None, 0.0))[2]:
+                rivals[remedy.code] = remedy, same, weight
+    heard = {remedy for remedy, _ in found}
+    for remedy, same, weight in rivals.values():
+        if remedy.code not in heard:
+            _add(found, remedy, same, trace, weight, 1)
     for remedy in offered:
-        _add(found, remedy, [s for s in alarming if s.code in remedy.treats], trace, 0.01)
+        treated = [s for s in alarming if s.code in remedy.treats]
+        _add(found, remedy, treated, trace, 0.01, _TARGETS_EACH)
     taken = {(action.remedy, action.target) for action in applied}
     fresh = [hypothesis for key, hypothesis in found.items() if key not in taken]
     return sorted(fresh, key=lambda hypothesis: -hypothesis.weight)
@@ -67,10 +77,9 @@ def _add(
     symptoms: list[Symptom],
     trace: Trace,
     weight: float,
+    most: int,
 ) -> None:
-    for place, target in enumerate(remedy.targets(symptoms, trace)):
-        if place == _TARGETS_EACH:
-            break
+    for place, target in enumerate(islice(remedy.targets(symptoms, trace), most)):
         key = (remedy.code, target)
         if key not in found or found[key].weight < weight:
             action = remedy.default(target, symptoms)

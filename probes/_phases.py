@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import bisect
 import statistics
 from collections.abc import Callable
 
+from probes import _series
 from probes.trace import Trace
 
 
@@ -26,16 +26,10 @@ def compare(
     train = trace.signal("train", where, name).finite
     found = []
     for step, value in trace.signal("eval", where, name).finite:
-        nearby = _nearby(train.steps, train.values, step)
+        nearby = _series.around(train, step)  # weights move little between them
         if nearby:
             found.append((step, difference(value, statistics.median(nearby))))
     return found
-
-
-def _nearby(steps: list[int], values: list[float], step: int) -> list[float]:
-    """The four values before and the two after a step: weights move little between them."""
-    at = bisect.bisect_right(steps, step)
-    return values[max(0, at - 4) : at + 2]
 
 
 def persisting(differences: list[tuple[int, float]], steps: int) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import math
 import statistics
 
@@ -42,6 +43,31 @@ def relative_drop(series: Series, steps: int, start: float) -> float | None:
     if first is None or last is None or first == 0:
         return None
     return (first - last) / abs(first)
+
+
+def correlation(one: Series, other: Series) -> float:
+    """Pearson correlation of a sparse series with a denser one at about the same steps.
+
+    Returns:
+        The correlation; 0 where there are fewer than five common points or one does not vary.
+    """
+    points = [
+        (value, statistics.median(nearby))
+        for step, value in one.finite
+        if (nearby := around(other.finite, step))
+    ]
+    if len(points) < 5:
+        return 0.0
+    try:
+        return statistics.correlation([a for a, _ in points], [b for _, b in points])
+    except statistics.StatisticsError:
+        return 0.0
+
+
+def around(series: Series, step: int) -> list[float]:
+    """The four values before and the two after a step."""
+    at = bisect.bisect_right(series.steps, step)
+    return series.values[max(0, at - 4) : at + 2]
 
 
 def first_step(series: Series, threshold: float) -> int:

@@ -13,6 +13,9 @@ from probes.trace import Trace
 _DOMINATES = 0.9
 _STANDS_STILL = 0.1
 _STARVED_SLOWER = 0.25
+_LEFT = 0.2
+_FOLLOWS = 0.8
+_UNRELATED = 0.4
 
 
 class LossTermDominance(Probe):
@@ -62,8 +65,11 @@ class LossTermDominance(Probe):
         start = _first_report(trace, metric)
         starved = min(others, key=lambda where: self._drop(trace, where, start))
         severity = 0.3
-        stuck = metric is not None and _metric_stands_still(trace, metric)
-        if stuck and self._starves(trace, starved, dominant, start):
+        stuck = metric is not None and _metric_moved(trace, metric, _STANDS_STILL) is False
+        followed = self._followed(trace, metric, dominant, others)
+        if followed is not None:
+            starved, stuck = followed, True
+        if followed is not None or (stuck and self._starves(trace, starved, dominant, start)):
             severity = ALARM + 0.5 * (shares[dominant] - _DOMINATES) / (1 - _DOMINATES)
         yield self._symptom(trace, metric, dominant, starved, severity, stuck)
 
@@ -73,6 +79,20 @@ class LossTermDominance(Probe):
             return False
         drop = self._drop(trace, starved, start)
         return drop < max(_STANDS_STILL, _STARVED_SLOWER * self._drop(trace, dominant, start))
+
+    def _followed(
+        self, trace: Trace, metric: Objective | None, dominant: str, others: list[str]
+    ) -> str | None:
+        """The drowned term that the metric follows instead of the dominating one, if it does."""
+        if metric is None or _metric_moved(trace, metric, 0.5) is not False:
+            return None
+        curve = metric.series(trace)
+        alike = {
+            where: abs(_series.correlation(curve, trace.signal("train", where, "term.value")))
+            for where in [dominant, *others]
+        }
+        closest = max(others, key=lambda where: alike[where])
+        return closest if alike[closest] >= _FOLLOWS and alike[dominant] < _UNRELATED else None
 
     def _drop(self, trace: Trace, where: str, start: float) -> float:
         series = trace.signal("train", where, "term.value")
@@ -131,14 +151,18 @@ def _first_report(trace: Trace, metric: Objective | None) -> float:
     return min(0.5, steps[0] / trace.steps) if steps and trace.steps else 0.0
 
 
-def _metric_stands_still(trace: Trace, metric: Objective) -> bool:
+def _metric_moved(trace: Trace, metric: Objective, share: float) -> bool | None:
+    """Whether the metric went this share of its way since its first report.
+
+    None where that means nothing: too few reports, or nearly nothing left to gain.
+    """
     curve = metric.series(trace).finite.values
     if len(curve) < 3:
-        return False
+        return None
     start, end = curve[0], metric.final(trace)
     headroom = metric.headroom(start, end)
     if headroom is None:
         spread = max(abs(start), max(curve) - min(curve))
-        return metric.gain(start, end) < _STANDS_STILL * spread
+        return metric.gain(start, end) >= share * spread
     gone, left = headroom
-    return gone < _STANDS_STILL and left > 0.2
+    return gone >= share if left > _LEFT else None

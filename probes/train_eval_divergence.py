@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os.path
 from collections.abc import Iterable
 
 from probes import _phases, _series
@@ -52,7 +51,7 @@ class TrainEvalDivergence(Probe):
         diverging = [where for where in norms if self._divergence(trace, where) >= _TWOFOLD]
         if not diverging:
             return
-        part = _common_part(trace, norms)
+        part = _common_part(trace, diverging, norms)
         divergence = self._divergence(trace, part)
         severity = min(1.0, 0.5 * divergence / _TWOFOLD)
         train, evaluated = self._spread(trace, part, "train"), self._spread(trace, part, "eval")
@@ -104,12 +103,20 @@ class TrainEvalDivergence(Probe):
         return steps[0] if steps else 0
 
 
-def _common_part(trace: Trace, wheres: list[str]) -> str:
-    """The innermost module that contains all of these; the root where there is no other."""
-    parts = os.path.commonprefix([where.split(".") for where in wheres])
-    while parts and (
-        ".".join(parts) not in trace.modules or (len(wheres) > 1 and ".".join(parts) in wheres)
-    ):
-        parts = parts[:-1]
-    root = next((m.where for m in trace.modules.values() if m.parent is None), "")
-    return ".".join(parts) or root
+def _containers(trace: Trace, where: str) -> list[str]:
+    """The modules around a module, the innermost first."""
+    found = []
+    parent = trace.modules[where].parent
+    while parent is not None and parent in trace.modules and parent not in found:
+        found.append(parent)
+        parent = trace.modules[parent].parent
+    return found
+
+
+def _common_part(trace: Trace, diverging: list[str], norms: list[str]) -> str:
+    """The innermost module around all norms of the model that the first diverging one is in."""
+    around = _containers(trace, diverging[0])
+    if not around:
+        return diverging[0]
+    same_model = [c for where in norms if (c := _containers(trace, where))[-1:] == around[-1:]]
+    return next(part for part in around if all(part in others for others in same_model))

@@ -8,7 +8,7 @@ from probes.trace import Trace
 from remedies.treatment import Action
 
 if TYPE_CHECKING:
-    from remedies.program import Program
+    from remedies.surgery import Program
 
 
 def by_share(trace: Trace) -> list[str]:

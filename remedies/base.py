@@ -12,7 +12,7 @@ from remedies.space import Space
 from remedies.treatment import Action
 
 if TYPE_CHECKING:
-    from remedies.program import Program
+    from remedies.surgery import Program
 
 
 class Remedy(ABC):

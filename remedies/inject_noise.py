@@ -14,7 +14,7 @@ from remedies.treatment import Action
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from remedies.program import Program
+    from remedies.surgery import Program
 
 
 class InjectNoise(Remedy):

@@ -13,7 +13,7 @@ from remedies.space import Range, Space
 from remedies.treatment import Action
 
 if TYPE_CHECKING:
-    from remedies.program import Program
+    from remedies.surgery import Program
 
 
 class RebalanceLosses(Remedy):

@@ -14,7 +14,7 @@ from remedies.treatment import Action
 if TYPE_CHECKING:
     from torch.optim import Optimizer
 
-    from remedies.program import Program
+    from remedies.surgery import Program
 
 
 class ScaleLearningRate(Remedy):

@@ -14,7 +14,7 @@ from remedies.treatment import Action
 if TYPE_CHECKING:
     from torch import nn
 
-    from remedies.program import Program
+    from remedies.surgery import Program
 
 
 class SwapNorm(Remedy):
@@ -62,7 +62,7 @@ class SwapNorm(Remedy):
 
     def apply(self, program: Program, action: Action) -> None:
         """Ask for the replacement of every target."""
-        from remedies._norms import KINDS, StandInNorm
+        from remedies.surgery.norms import KINDS, StandInNorm
 
         kind = str(action.params["to"])
         if kind not in KINDS:

@@ -193,7 +193,7 @@ class TermNames:
     def _local_names(
         self, root: Node, scalars: dict[Node, Scalar]
     ) -> tuple[dict[Node, str], set[str]]:
-        """Names of variables by the term that they hold, scaled or not; and of those with several."""
+        """Names of variables by the term that they hold; and of those that hold several."""
         named: dict[Node, str] = {}
         totals: set[str] = set()
         for user_frame in self._sources.stack():

@@ -1,0 +1,225 @@
+"""Draws the diagnosis from what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from agent.confirm import Confirmation, summarise
+from agent.diagnosis import (
+    Cost,
+    Diagnosis,
+    Fix,
+    LedgerEntry,
+    MetricSummary,
+    Tried,
+    TriedStatus,
+    Verdict,
+    WorkloadSummary,
+)
+from agent.errors import WorkloadError
+from agent.findings import Findings
+from agent.request import Request
+from agent.search import Heard, explain
+from agent.workload import Outcome
+from probes.symptom import Symptom
+from remedies import remedies
+from remedies.treatment import describe
+
+_AS_GOOD = 0.5
+"""Share of the best gain below which a partial recovery is no rival of the best one."""
+
+
+def check_baseline(baseline: Outcome, symptoms: Sequence[Symptom]) -> None:
+    """Make sure that the untreated run can be diagnosed at all.
+
+    An abnormal end is part of the disease where the training had gone wrong before it: the script
+    of a diverged run may well stop itself.
+
+    Raises:
+        WorkloadError: The script fails by itself, or trains nothing.
+    """
+    ending = baseline.trace.ending
+    status, steps = baseline.status, baseline.trace.steps
+    sick = any(symptom.alarming for symptom in symptoms)
+    if status in ("completed", "stopped"):
+        if not steps:
+            raise WorkloadError(
+                "the script trains nothing: it made no step of a torch optimizer. "
+                "Give the arguments that make it train"
+            )
+        return
+    if status in ("raised", "exited") and steps and sick:
+        return
+    at = f" at {ending.source}" if ending and ending.source else ""
+    message = f": {ending.message}" if ending and ending.message else ""
+    hints = {
+        "timeout": ". Raise --timeout, or diagnose a prefix with --max-steps",
+        "out-of-memory": ". Raise --memory",
+    }
+    raise WorkloadError(
+        f"the untreated script {_ended(status)} after {steps} steps{at}{message}"
+        f"{hints.get(status, '. Make it run by itself first')}"
+    )
+
+
+def _ended(status: str) -> str:
+    return {
+        "raised": "raised an exception",
+        "exited": "exited",
+        "killed": "was killed",
+        "timeout": "exceeded its time limit",
+        "out-of-memory": "exceeded its memory limit",
+        "cancelled": "was cancelled",
+    }[status]
+
+
+def by_gain(heard: Sequence[Heard]) -> list[Heard]:
+    """The treatments that recovered the metric, the largest gain first."""
+    return sorted((h for h in heard if h.recovers), key=lambda h: -h.assessment.gain)
+
+
+def draw(
+    request: Request, findings: Findings, cost: Cost, entry: LedgerEntry, error: str | None
+) -> Diagnosis:
+    """The diagnosis that follows from the findings."""
+    verdict = _verdict(findings, error)
+    fix = _fix(findings.fix) if findings.fix else None
+    return Diagnosis(
+        verdict=verdict,
+        summary=_summary(verdict, findings, error),
+        workload=_workload(request, findings),
+        symptoms=findings.symptoms,
+        tried=tuple(_tried(findings)),
+        fix=fix,
+        cost=cost,
+        mlflow=entry,
+        error=error,
+    )
+
+
+def _verdict(findings: Findings, error: str | None) -> Verdict:
+    if error is not None:
+        return "failed"
+    if findings.fix is not None:
+        return "fixed"
+    sick = any(symptom.alarming for symptom in findings.symptoms)
+    return "unresolved" if sick else "healthy"
+
+
+def _summary(verdict: Verdict, findings: Findings, error: str | None) -> str:
+    worst = next((symptom for symptom in findings.symptoms if symptom.alarming), None)
+    if error is not None:
+        return error
+    if verdict == "healthy" or worst is None:
+        return "no symptom of a sick training was found"
+    found = f"{worst.name} at {worst.where}"
+    if findings.fix is None:
+        return f"{found}; no treatment was confirmed"
+    return f"{found}; {describe(findings.fix.treatment)} recovers {_objective_name(findings)}"
+
+
+def _objective_name(findings: Findings) -> str:
+    return findings.objective.name if findings.objective else "the metric"
+
+
+def _workload(request: Request, findings: Findings) -> WorkloadSummary:
+    baseline, objective = findings.baseline, findings.objective
+    metric = None
+    if objective is not None:
+        metric = MetricSummary(
+            name=objective.name,
+            mode=objective.mode,
+            source=objective.source,
+            inferred=request.metric is None,
+        )
+    ending = baseline.trace.ending if baseline else None
+    return WorkloadSummary(
+        script=str(request.workload.script),
+        args=request.workload.args,
+        metric=metric,
+        steps=baseline.trace.steps if baseline else 0,
+        seconds=round(ending.seconds, 2) if ending else 0.0,
+    )
+
+
+def _fix(confirmation: Confirmation) -> Fix:
+    comparison = confirmation.comparison
+    return Fix(
+        treatment=confirmation.treatment,
+        metric_before=comparison.control,
+        metric_after=comparison.treated,
+        effect=comparison.effect,
+        ci=comparison.ci,
+        p_value=comparison.p_value,
+        noise=comparison.noise,
+        advice="\n".join(remedies[a.remedy].advice(a) for a in confirmation.treatment),
+    )
+
+
+def _tried(findings: Findings) -> list[Tried]:
+    confirmations = {result.treatment: result for result in findings.confirmations}
+    fix = findings.fix
+    ranked = by_gain(findings.heard)
+    best = ranked[0] if ranked else None
+    entries = [
+        _heard_entry(h, best, confirmations.pop(h.treatment, None), fix) for h in findings.heard
+    ]
+    # What is left was made by leaving remedies out of a confirmed treatment.
+    entries += [_reduced_entry(result, fix) for result in confirmations.values()]
+    order = ["confirmed", "refuted", "inert", "failed", "pruned"]
+    return sorted(entries, key=lambda entry: order.index(entry.status))
+
+
+def _heard_entry(
+    heard: Heard, best: Heard | None, result: Confirmation | None, fix: Confirmation | None
+) -> Tried:
+    assessment, objective = heard.assessment, heard.assessment.objective
+    seed = assessment.treated.spec.seed
+    metric = {seed: assessment.value} if assessment.reported else {}
+    control = {seed: assessment.control.value(objective)}
+    status, reason = _status(heard, best), explain(heard, best, assessment.treated.trace)
+    if result is not None:
+        metric |= result.comparison.treated
+        control |= result.comparison.control
+        status, reason = _confirmed_status(result, fix), _confirmed_reason(result, fix)
+    return Tried(
+        treatment=heard.treatment,
+        status=status,
+        metric=metric,
+        control=control,
+        cleared=assessment.cleared,
+        raised=assessment.raised,
+        reason=reason,
+    )
+
+
+def _reduced_entry(result: Confirmation, fix: Confirmation | None) -> Tried:
+    return Tried(
+        treatment=result.treatment,
+        status=_confirmed_status(result, fix),
+        metric=result.comparison.treated,
+        control=result.comparison.control,
+        reason=_confirmed_reason(result, fix),
+    )
+
+
+def _confirmed_status(result: Confirmation, fix: Confirmation | None) -> TriedStatus:
+    return "confirmed" if fix is not None and result.treatment == fix.treatment else "refuted"
+
+
+def _confirmed_reason(result: Confirmation, fix: Confirmation | None) -> str:
+    if result.confirmed and fix is not None and not result.treatment == fix.treatment:
+        return f"more than is needed: {describe(fix.treatment)} recovers as much"
+    return summarise(result)
+
+
+def _status(heard: Heard, best: Heard | None) -> TriedStatus:
+    assessment = heard.assessment
+    if heard.pruned:
+        return "pruned"
+    if assessment.broken:
+        return "failed"
+    if assessment.inert:
+        return "inert"
+    if heard.recovers and best is not None:
+        return "pruned" if assessment.gain >= _AS_GOOD * best.assessment.gain else "refuted"
+    return "refuted"

@@ -1,0 +1,108 @@
+"""Confirms a treatment on seeds that the search did not use, and makes it minimal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agent.assessment import Assessment
+from agent.episode import Episode
+from agent.statistics import PairedComparison, compare
+from remedies.treatment import CONTROL, Treatment, describe
+
+_SUPERFLUOUS = 0.9
+"""Share of the full treatment's effect from which a part of it is as good as the whole."""
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """A treatment on the confirmation seeds, against the controls of the same seeds.
+
+    Attributes:
+        treatment: What was changed.
+        assessments: One for each seed.
+        comparison: The paired statistics.
+        objection: Why it does not count as confirmed; empty if it does.
+    """
+
+    treatment: Treatment
+    assessments: tuple[Assessment, ...]
+    comparison: PairedComparison
+    objection: str
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether all of the rules hold."""
+        return not self.objection
+
+
+class Confirmer:
+    """Puts treatments to the confirmation.
+
+    Args:
+        episode: Runs the trials.
+        seeds: Trial seeds to confirm on.
+    """
+
+    def __init__(self, episode: Episode, seeds: Sequence[int]) -> None:
+        self._episode = episode
+        self._seeds = tuple(seeds)
+        self._put = 0
+        self.results: dict[Treatment, Confirmation] = {}
+
+    def confirm(self, treatment: Treatment) -> Confirmation:
+        """Run a treatment and the controls on every seed and hold them against each other."""
+        self._put += 1
+        jobs = [(given, seed) for seed in self._seeds for given in (CONTROL, treatment)]
+        outcomes = self._episode.run(jobs, "confirm")
+        objective = self._episode.objective
+        assert objective is not None
+        comparison = compare(
+            objective,
+            control={o.spec.seed: o.value(objective) for o in outcomes[0::2]},
+            treated={o.spec.seed: o.value(objective) for o in outcomes[1::2]},
+            rivals=self._put,
+        )
+        assessments = tuple(self._episode.assess(outcome) for outcome in outcomes[1::2])
+        objection = _objection(assessments, comparison)
+        result = Confirmation(treatment, assessments, comparison, objection)
+        self.results[treatment] = result
+        return result
+
+    def minimise(self, full: Confirmation) -> Confirmation:
+        """The smallest part of a confirmed treatment that recovers as much.
+
+        A remedy is left out where the rest, confirmed by itself, has nine tenths of the effect.
+        """
+        smallest = full
+        for action in full.treatment:
+            rest = tuple(kept for kept in smallest.treatment if kept is not action)
+            if not rest:
+                break
+            reduced = self.confirm(rest)
+            enough = _SUPERFLUOUS * full.comparison.effect
+            if reduced.confirmed and reduced.comparison.effect >= enough:
+                smallest = reduced
+        return smallest
+
+
+def _objection(assessments: Sequence[Assessment], comparison: PairedComparison) -> str:
+    """The first rule that does not hold, in one sentence."""
+    for assessment in assessments:
+        seed = assessment.treated.spec.seed
+        if assessment.broken:
+            return f"on seed {seed} the treated run ended {assessment.treated.status}"
+        if assessment.inert:
+            return f"on seed {seed} it changed nothing"
+        if assessment.raised:
+            return f"on seed {seed} it brings {', '.join(assessment.raised)}"
+        if assessment.remaining:
+            return f"on seed {seed} {', '.join(assessment.remaining)} remains"
+    return "" if comparison.convincing else f"not beyond the seed noise: {comparison.sentence}"
+
+
+def summarise(confirmation: Confirmation) -> str:
+    """The confirmation in one sentence."""
+    if confirmation.confirmed:
+        return confirmation.comparison.sentence
+    return f"{describe(confirmation.treatment)} is not confirmed: {confirmation.objection}"

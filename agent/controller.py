@@ -1,0 +1,225 @@
+"""Runs a diagnosis from the first observation to the recorded verdict."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TypeVar
+
+from agent import conclusion
+from agent.candidate import Candidate
+from agent.confirm import Confirmer
+from agent.diagnosis import Cost, Diagnosis, LedgerEntry
+from agent.episode import Episode
+from agent.errors import UsageError, WorkloadError
+from agent.findings import Findings
+from agent.launch import Launcher
+from agent.ledger import Ledger
+from agent.progress import Listener, ObjectiveChosen, Part, PartStarted, SymptomsFound
+from agent.report import to_markdown
+from agent.request import Request
+from agent.search import Search
+from agent.snapshot import Snapshot
+from agent.study import Study
+from agent.workload import Outcome
+from probes import probes
+from probes.base import Probe
+from probes.objective import Objective, infer_mode
+from probes.registry import suggest
+from remedies import remedies
+from remedies.base import Remedy
+from remedies.treatment import CONTROL, Treatment
+
+_MOST_CONFIRMATIONS = 2
+"""Treatments that are put to the confirmation before the diagnosis gives up."""
+
+Unit = TypeVar("Unit", Probe, Remedy)
+
+
+def diagnose(request: Request, listener: Listener) -> Diagnosis:
+    """Find out what is wrong with a workload, and prove a fix.
+
+    Args:
+        request: What to diagnose, and how.
+        listener: Is told what happens.
+
+    Raises:
+        UsageError: The script, the metric or a code does not exist.
+        InfrastructureError: Ray, MLflow or the disk fails.
+    """
+    return Controller(request, listener).run()
+
+
+def home() -> Path:
+    """Folder of the embedded stores: ``$AGENT_HOME``, or ``~/.agent``."""
+    return Path(os.environ.get("AGENT_HOME") or "~/.agent").expanduser().resolve()
+
+
+class Controller:
+    """One diagnosis.
+
+    Args:
+        request: What to diagnose, and how.
+        listener: Is told what happens.
+    """
+
+    def __init__(self, request: Request, listener: Listener) -> None:
+        self._request = request
+        self._listener = listener
+        self._started = time.monotonic()
+        self._parts: dict[str, float] = {}
+        self._part: tuple[Part, float] | None = None
+        self._probes = _selected(probes, request)
+        self._remedies = _selected(remedies, request)
+        self._offered = [remedies[key] for key in request.offer]
+
+    def run(self) -> Diagnosis:
+        """Run the diagnosis and record it."""
+        self._begin("start")
+        workload = self._request.workload
+        ledger = Ledger(self._request.tracking_uri, self._request.experiment, home())
+        ledger.check()
+        snapshot = Snapshot.take(workload.directory, workload.script)
+        with ExitStack() as stack:
+            stack.callback(ledger.close)
+            entry = ledger.start(self._request)
+            try:
+                diagnosis = self._run_trials(snapshot, ledger, entry)
+            except BaseException as error:
+                ledger.abort(f"{type(error).__name__}: {error}")
+                raise
+            ledger.finish(diagnosis, to_markdown(diagnosis))
+        self._end_part()
+        cost = diagnosis.cost.model_copy(
+            update={"wall_s": self._elapsed(), "parts": dict(self._parts)}
+        )
+        return diagnosis.model_copy(update={"cost": cost})
+
+    def _run_trials(self, snapshot: Snapshot, ledger: Ledger, entry: LedgerEntry) -> Diagnosis:
+        findings = Findings()
+        error = None
+        request = self._request
+        with Launcher(snapshot, request.workload, request.slots, request.address) as launcher:
+            episode = Episode(launcher, self._listener, ledger.record, self._probes)
+            try:
+                self._observe(episode, findings)
+                if self._needs_trials(findings):
+                    self._search(episode, findings, entry)
+                    self._confirm(episode, findings)
+            except WorkloadError as failure:
+                error = str(failure)
+            self._begin("record")
+        cost = Cost(
+            trials=len(episode.outcomes),
+            steps=episode.steps,
+            baseline_equivalents=round(episode.spent, 2),
+            wall_s=self._elapsed(),
+            parts=dict(self._parts),
+        )
+        return conclusion.draw(request, findings, cost, entry, error)
+
+    def _observe(self, episode: Episode, findings: Findings) -> None:
+        """Run the script untreated, choose the metric and read the symptoms.
+
+        Raises:
+            WorkloadError: The script fails by itself or trains nothing.
+            UsageError: The metric that was asked for is not reported.
+        """
+        self._begin("observe")
+        episode.start(CONTROL, self._request.seed_base, "observe")
+        baseline = episode.next()
+        findings.baseline = baseline
+        if baseline.trace.steps:
+            findings.objective = self._objective(baseline)
+            episode.objective = findings.objective
+            findings.symptoms = episode.symptoms(baseline)
+        episode.conclude(baseline, "observed")
+        conclusion.check_baseline(baseline, findings.symptoms)
+        if findings.objective is not None:
+            self._listener(ObjectiveChosen(findings.objective, self._request.metric is None))
+        self._listener(SymptomsFound(findings.symptoms))
+
+    def _objective(self, baseline: Outcome) -> Objective | None:
+        name = self._request.metric
+        if name is None:
+            return Objective.infer(baseline.trace)
+        metrics = baseline.trace.metrics
+        if name not in metrics:
+            known = suggest(name, list(metrics)) if metrics else ": the script reports none"
+            raise UsageError(f"the script reports no metric {name!r}{known}")
+        mode = self._request.mode or infer_mode(name)
+        return Objective(name=name, mode=mode, source=metrics[name].source)
+
+    def _needs_trials(self, findings: Findings) -> bool:
+        if self._request.observe or findings.objective is None:
+            return False
+        return bool(self._offered) or any(symptom.alarming for symptom in findings.symptoms)
+
+    def _search(self, episode: Episode, findings: Findings, entry: LedgerEntry) -> None:
+        self._begin("search")
+        reserve = 2.0 * self._request.seeds
+        storage = home() / "studies" / f"{entry.run_id}.log"
+        storage.parent.mkdir(parents=True, exist_ok=True)
+        assert findings.objective is not None
+        objective, seed = findings.objective, self._request.seed_base
+        control = objective.series(episode.controls[seed].trace)
+
+        def make_study(name: str, candidates: Iterable[Candidate], base: Treatment) -> Study:
+            return Study(
+                f"{entry.run_id}-{name}", list(candidates), objective, storage, seed, base, control
+            )
+
+        search = Search(
+            episode, self._remedies, seed, max(2.0, self._request.budget - reserve), make_study
+        )
+        try:
+            search.run(findings.symptoms, self._offered)
+        finally:
+            findings.heard = tuple(search.heard)
+
+    def _confirm(self, episode: Episode, findings: Findings) -> None:
+        """Confirm the best of what recovered the metric; the next best if that one fails."""
+        ranked = conclusion.by_gain(findings.heard)
+        if not ranked:
+            return
+        self._begin("confirm")
+        base = self._request.seed_base
+        confirmer = Confirmer(episode, range(base + 1, base + 1 + self._request.seeds))
+        for heard in ranked[:_MOST_CONFIRMATIONS]:
+            needed = self._request.seeds * (2 if not confirmer.results else 1)
+            if confirmer.results and episode.spent + needed > self._request.budget:
+                break
+            confirmation = confirmer.confirm(heard.treatment)
+            if confirmation.confirmed:
+                findings.fix = confirmer.minimise(confirmation)
+                break
+        findings.confirmations = tuple(confirmer.results.values())
+
+    def _begin(self, part: Part) -> None:
+        self._end_part()
+        self._part = (part, time.monotonic())
+        self._listener(PartStarted(part))
+
+    def _end_part(self) -> None:
+        if self._part is not None:
+            name, began = self._part
+            self._parts[name] = round(time.monotonic() - began, 2)
+            self._part = None
+
+    def _elapsed(self) -> float:
+        return round(time.monotonic() - self._started, 2)
+
+
+def _selected(registry: Iterable[Unit], request: Request) -> list[Unit]:
+    """The units that ``--only`` and ``--skip`` leave; ``--only`` of one kind leaves the other."""
+    units = list(registry)
+
+    def named(unit: Unit, keys: tuple[str, ...]) -> bool:
+        return bool({unit.code.lower(), unit.name.lower()} & {key.lower() for key in keys})
+
+    if any(named(unit, request.only) for unit in units):
+        units = [unit for unit in units if named(unit, request.only)]
+    return [unit for unit in units if not named(unit, request.skip)]

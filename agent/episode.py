@@ -1,0 +1,150 @@
+"""One debugging session over one workload: runs trials, remembers them, counts what they cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from agent.assessment import Assessment, assess, read_symptoms
+from agent.launch import Launcher
+from agent.progress import Listener, Part, TrialEnded, TrialProgressed, TrialStarted
+from agent.workload import Outcome, TrialSpec
+from probes.base import Probe
+from probes.objective import Objective
+from probes.symptom import Symptom
+from probes.trace import Event
+from remedies.treatment import CONTROL, Treatment, describe
+
+Recorder = Callable[[Outcome, Part], None]
+Watcher = Callable[[int, Event], bool]
+
+
+class Episode:
+    """Runs trials of one workload and keeps their outcomes.
+
+    A control is run once per seed, however often it is asked for.
+
+    Args:
+        launcher: Runs the trials.
+        listener: Is told what happens.
+        record: Takes every outcome as it comes.
+        probes: Read the traces.
+    """
+
+    def __init__(
+        self,
+        launcher: Launcher,
+        listener: Listener,
+        record: Recorder,
+        probes: Sequence[Probe],
+    ) -> None:
+        self._launcher = launcher
+        self._listener = listener
+        self._record = record
+        self._best: float | None = None
+        self._parts: dict[int, Part] = {}
+        self.probes = tuple(probes)
+        self.objective: Objective | None = None
+        self.outcomes: dict[int, Outcome] = {}
+        self.controls: dict[int, Outcome] = {}
+
+    @property
+    def slots(self) -> int:
+        """Trials that run at a time."""
+        return self._launcher.slots
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps of all trials so far."""
+        return sum(outcome.trace.steps for outcome in self.outcomes.values())
+
+    @property
+    def spent(self) -> float:
+        """What all trials so far cost, in runs of the untreated script."""
+        baseline = self.outcomes[0].trace.steps if 0 in self.outcomes else 0
+        return self.steps / baseline if baseline else float(len(self.outcomes))
+
+    def start(self, treatment: Treatment, seed: int, part: Part) -> int:
+        """Send a trial to a host; returns its number."""
+        number = len(self._parts)
+        self._parts[number] = part
+        self._listener(TrialStarted(number, describe(treatment), seed, part))
+        self._launcher.submit(TrialSpec(number, treatment, seed))
+        return number
+
+    def cancel(self, number: int) -> None:
+        """End a running trial; its outcome is ``cancelled``."""
+        self._launcher.cancel(number)
+
+    def next(self, watch: Watcher | None = None) -> Outcome:
+        """Wait for the next trial to end.
+
+        Args:
+            watch: Sees every event of the running trials with the trial's number; when it returns
+                true, that trial is cancelled.
+        """
+        while True:
+            for number, report in self._launcher.poll():
+                if isinstance(report, Outcome):
+                    self._keep(report)
+                    return report
+                self._tell_progress(number, report)
+                if watch is not None and watch(number, report):
+                    self.cancel(number)
+
+    def run(self, jobs: Iterable[tuple[Treatment, int]], part: Part) -> list[Outcome]:
+        """Run trials, as many at a time as there are slots, and give their outcomes in order."""
+        jobs = list(jobs)
+        known = {
+            place: self.controls[seed]
+            for place, (treatment, seed) in enumerate(jobs)
+            if treatment == CONTROL and seed in self.controls
+        }
+        started = {
+            self.start(treatment, seed, part): place
+            for place, (treatment, seed) in enumerate(jobs)
+            if place not in known
+        }
+        while len(known) < len(jobs):
+            outcome = self.next()
+            known[started[outcome.spec.number]] = outcome
+            self.conclude(outcome, "control" if outcome.spec.treatment == CONTROL else "measured")
+        return [known[place] for place in range(len(jobs))]
+
+    def symptoms(self, outcome: Outcome) -> tuple[Symptom, ...]:
+        """What the probes find in a run."""
+        return read_symptoms(outcome.trace, self.probes, self.objective)
+
+    def assess(self, outcome: Outcome) -> Assessment:
+        """A treated run against the control of its seed, which must have run."""
+        assert self.objective is not None
+        control = self.controls[outcome.spec.seed]
+        return assess(outcome, control, self.probes, self.objective)
+
+    def conclude(self, outcome: Outcome, verdict: str) -> None:
+        """Say what came of a trial."""
+        value = self._value(outcome)
+        better = False
+        if value is not None and self.objective is not None and outcome.status != "cancelled":
+            better = self._best is None or self.objective.gain(self._best, value) > 0
+            self._best = value if better else self._best
+        number = outcome.spec.number
+        self._listener(TrialEnded(number, verdict, value, better, outcome.seconds))
+
+    def _value(self, outcome: Outcome) -> float | None:
+        if self.objective is None:
+            return None
+        value = outcome.value(self.objective)
+        return None if value == self.objective.worst else value
+
+    def _keep(self, outcome: Outcome) -> None:
+        self.outcomes[outcome.spec.number] = outcome
+        if outcome.spec.treatment == CONTROL and outcome.status != "cancelled":
+            self.controls[outcome.spec.seed] = outcome
+        self._record(outcome, self._parts[outcome.spec.number])
+
+    def _tell_progress(self, number: int, event: Event) -> None:
+        if event["event"] == "progress":
+            self._listener(TrialProgressed(number, event["step"], None))
+        elif event["event"] == "metric" and self.objective is not None:
+            if event["name"] == self.objective.name:
+                self._listener(TrialProgressed(number, event["step"], event["value"]))

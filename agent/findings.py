@@ -1,0 +1,32 @@
+"""What a diagnosis knows so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agent.confirm import Confirmation
+from agent.search import Heard
+from agent.workload import Outcome
+from probes.objective import Objective
+from probes.symptom import Symptom
+
+
+@dataclass
+class Findings:
+    """What a diagnosis knows so far; a verdict can be drawn from it at any time.
+
+    Attributes:
+        baseline: The untreated run.
+        objective: The metric.
+        symptoms: What was found in the untreated run.
+        heard: Treatments that were tried on the search seed.
+        confirmations: Treatments that were put to the confirmation.
+        fix: The confirmed one among them.
+    """
+
+    baseline: Outcome | None = None
+    objective: Objective | None = None
+    symptoms: tuple[Symptom, ...] = ()
+    heard: tuple[Heard, ...] = ()
+    confirmations: tuple[Confirmation, ...] = ()
+    fix: Confirmation | None = None

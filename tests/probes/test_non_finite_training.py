@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import math
+
+from probes.non_finite_training import NonFiniteTraining
+from probes.objective import Objective
+
+MODULES = [{"where": "net.2", "type": "Linear", "source": "train.py:9"}]
+NAN, INF = math.nan, math.inf
+
+
+def test_the_first_module_that_was_not_finite_is_named(make_trace) -> None:
+    signals = {
+        ("train", "net.0", "output.mean"): [1.0, 1.0, 1.0, NAN, NAN],
+        ("train", "net.2", "output.mean"): [1.0, 1.0, INF, NAN, NAN],
+        ("train", "loss", "loss.value"): [1.0, 2.0, INF, NAN, NAN],
+    }
+    (symptom,) = NonFiniteTraining().read(make_trace(signals, modules=MODULES))
+    assert (symptom.where, symptom.source, symptom.step) == ("net.2", "train.py:9", 50)
+    assert symptom.alarming
+
+
+def test_a_metric_that_ends_so_is_enough(make_trace) -> None:
+    trace = make_trace(metrics={"val_loss": [1.0, NAN]})
+    assert list(NonFiniteTraining().read(trace, Objective(name="val_loss", mode="min")))
+
+
+def test_one_step_that_loss_scaling_skips_is_none(make_trace) -> None:
+    signals = {("train", "loss", "loss.value"): [1.0, INF, 0.9, 0.8]}
+    assert not list(NonFiniteTraining().read(make_trace(signals)))
