@@ -53,8 +53,8 @@ class Search:
 
     A round hears each hypothesis once with its default, the likeliest first; then, where there is
     something left to gain, the other options of what recovers; then Optuna tunes its numbers.
-    Where a treatment helps but leaves a symptom, the next round starts from it, so that two faults
-    end with two remedies.
+    Where a treatment helps but leaves a symptom, or lets one be seen that another had hidden, the
+    next round starts from it, so that two faults end with two remedies.
 
     Args:
         episode: Runs the trials.
@@ -92,7 +92,7 @@ class Search:
             base = self._stepping_stone()
             if base is None:
                 break
-            left = [s for s in base.assessment.symptoms if s.code in base.assessment.remaining]
+            left = [symptom for symptom in base.assessment.symptoms if symptom.alarming]
             reached = base.assessment.treated.trace
             self._round(base.treatment, rank(self._remedies, left, reached, applied=base.treatment))
         return self.heard
@@ -105,7 +105,8 @@ class Search:
             heard
             for heard in self.heard
             if heard.assessment.cleared
-            and heard.assessment.remaining
+            and (heard.assessment.remaining or heard.assessment.raised)
+            and heard.assessment.gain >= 0
             and not (heard.pruned or heard.assessment.broken or heard.assessment.inert)
         ]
         return max(partial, key=_progress, default=None)

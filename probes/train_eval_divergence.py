@@ -119,4 +119,14 @@ def _common_part(trace: Trace, diverging: list[str], norms: list[str]) -> str:
     if not around:
         return diverging[0]
     same_model = [c for where in norms if (c := _containers(trace, where))[-1:] == around[-1:]]
-    return next(part for part in around if all(part in others for others in same_model))
+    return next(
+        part
+        for part in around
+        if (all(part in others for others in same_model) and _is_called(trace, part))
+        or part == around[-1]
+    )
+
+
+def _is_called(trace: Trace, where: str) -> bool:
+    """Whether the module has a forward pass of its own; a `ModuleList` has none."""
+    return len(trace.signal("eval", where, "output.std")) > 0

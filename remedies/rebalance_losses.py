@@ -15,6 +15,8 @@ from remedies.treatment import Action
 if TYPE_CHECKING:
     from remedies.surgery import Program
 
+_SMALLEST, _LARGEST = 1e-6, 0.5
+
 
 class RebalanceLosses(Remedy):
     """Less weight for the loss term that drowns the others.
@@ -28,7 +30,8 @@ class RebalanceLosses(Remedy):
         follow one of them and the others, among them the one that the metric is about, starve.
 
     Parameters:
-        ``factor``: from 0.0001 to 0.5, searched on a log scale.
+        ``factor``: from 0.000001 to 0.5, searched on a log scale. First comes the one that makes
+        the gradients of the dominating term and of the one it drowns equal.
 
     In the script:
         Multiply the term's weight by the factor where the loss is put together.
@@ -45,11 +48,22 @@ class RebalanceLosses(Remedy):
     @property
     def space(self) -> Space:
         """See the class."""
-        return {"factor": Range(1e-4, 0.5, default=0.01, log=True)}
+        return {"factor": Range(_SMALLEST, _LARGEST, default=0.01, log=True)}
 
     def targets(self, symptoms: Iterable[Symptom], trace: Trace) -> Iterable[str]:
         """The dominating terms that the symptoms name; without symptoms, every term."""
         return [symptom.where for symptom in symptoms] or _terms.by_share(trace)
+
+    def default(self, target: str, symptoms: Iterable[Symptom] = ()) -> Action:
+        """The factor that makes the gradients of the two terms of a symptom equal."""
+        action = super().default(target)
+        for symptom in symptoms:
+            drowned = symptom.evidence.get("starved_share", 0.0)
+            if symptom.where == target and drowned > 0:
+                factor = drowned / symptom.evidence["dominant_share"]
+                equal = min(_LARGEST, max(_SMALLEST, factor))
+                return action.model_copy(update={"params": {"factor": equal}})
+        return action
 
     def apply(self, program: Program, action: Action) -> None:
         """Scale the gradient of the term."""

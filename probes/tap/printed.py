@@ -11,12 +11,13 @@ import ast
 import json
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from probes.objective import _HIGHER_IS_BETTER, _HELD_OUT, _LOWER_IS_BETTER, _TRAINING
 
 MAX_LINE = 10_000
-_MAX_PAIRS = 100
+_MAX_NUMBERS = 300
 _LOOK_BACK = 80
 
 Pair = tuple[str, float]
@@ -118,8 +119,8 @@ def _flat(mapping: dict[Any, Any], prefix: str = "", depth: int = 0) -> Iterator
 
 
 def _pairs(line: str) -> Iterator[Pair]:
-    phase, end, count = "", 0, 0
-    for match in _NUMBER.finditer(line):
+    phase, end = "", 0
+    for match in islice(_NUMBER.finditer(line), _MAX_NUMBERS):
         value = _value(match)
         if value is None or line.startswith("|", match.end()):  # A progress bar: "50%|###  |".
             continue
@@ -133,9 +134,6 @@ def _pairs(line: str) -> Iterator[Pair]:
             phase = _last_phase(name) or phase
         elif _counts(name, strong, line[end : end + _LOOK_BACK]):
             yield _full_name(name, before, phase), value
-            count += 1
-        if count >= _MAX_PAIRS:
-            return
 
 
 def _value(match: re.Match[str]) -> float | None:

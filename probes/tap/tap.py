@@ -26,6 +26,8 @@ from probes.tap.wrap import wrap
 from probes.trace import Event
 
 _PROGRESS_EVERY = 0.25
+_MOST_OPTIMIZERS = 8
+"""Optimizers whose making starts a probed step; some loops make one in every iteration."""
 
 
 class StopTraining(BaseException):
@@ -38,7 +40,7 @@ class StopTraining(BaseException):
 class Tap:
     """Observes the program that runs in this process, without changing a number of it.
 
-    Steps are counted by the optimizer that has made the most of them. At a probed step, forward
+    Several optimizers that take turns make one step together. At a probed step, forward
     passes, losses and updates are watched from the end of the step before to its own end; when
     ``model.eval()`` is called, the first forward passes after it. In between only the step counter
     is at work.
@@ -60,7 +62,8 @@ class Tap:
         self._emit = emit
         self._max_steps = max_steps
         self._undo: list[Callable[[], None]] = []
-        self._counts: dict[int, int] = {}
+        self._made = 0
+        self._turns: set[int] = set()
         self._probing = False
         self._evaluated_at: int | None = None
         self._told = 0.0
@@ -97,7 +100,8 @@ class Tap:
         # Before there is an optimizer, forward passes are dry runs.
         for listener in self.on_optimizer:
             listener(optimizer)
-        if self.step == 0:
+        self._made += 1
+        if self._made <= _MOST_OPTIMIZERS:
             self._start_probing()
 
     def _on_root(self, label: str) -> None:
@@ -107,7 +111,7 @@ class Tap:
             self._emit(event)
 
     def _before_mode(self, module: nn.Module, mode: bool = True) -> None:
-        if mode or self._probing or not self._counts or self._evaluated_at == self.step:
+        if mode or self._probing or not self.step or self._evaluated_at == self.step:
             return
         due = self._evaluated_at is None or self.step >= self._evaluated_at + spacing(self.step)
         if due:
@@ -121,17 +125,18 @@ class Tap:
     def _after_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         if self._probing:
             self.updates.after()
-        count = self._counts.get(id(optimizer), 0) + 1
-        self._counts[id(optimizer)] = count
-        if count > self.step:
-            self._next_step(count)
+        if self._turns and id(optimizer) not in self._turns:
+            self._turns.add(id(optimizer))
+            return
+        self._turns = {id(optimizer)}
+        self._next_step()
 
-    def _next_step(self, count: int) -> None:
+    def _next_step(self) -> None:
         if self._probing or self.forward.on:
             self._flush()
             self._stop_probing()
         self.losses.log.forget()
-        self.step = count
+        self.step += 1
         now = time.monotonic()
         if now - self._told > _PROGRESS_EVERY:
             self._told = now

@@ -140,11 +140,16 @@ class Program:
             tree.rename()
 
     def _replace(self, root: nn.Module, old: nn.Module, pending: _PendingEdit) -> None:
+        # All places first: the new module may hold the old one.
+        places = [
+            (parent, name)
+            for parent in root.modules()
+            for name, child in parent._modules.items()
+            if child is old
+        ]
         new = pending.edit(old)
-        for parent in root.modules():
-            for name, child in parent._modules.items():
-                if child is old:
-                    parent._modules[name] = new
+        for parent, name in places:
+            parent._modules[name] = new
         if new is old:
             return
         new.train(old.training)

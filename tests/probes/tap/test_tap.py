@@ -331,3 +331,13 @@ def test_a_program_that_evaluates_before_it_trains() -> None:
     trace = observe(program)
     assert trace.signal("eval", "1", "output.mean").steps == [0]
     assert trace.signal("train", "1", "output.mean").steps == [0]
+
+
+def test_a_second_stage_with_an_optimizer_of_its_own_counts_on() -> None:
+    def program() -> nn.Module:
+        two_terms()
+        return mlp_with_dropout()
+
+    trace = observe(program)
+    assert trace.steps in (109, 110)
+    assert trace.signal("train", "Sequential:0", "output.std")

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from probes.symptom import Symptom
+from remedies import remedies
+
+
+def with_schedule(rate: float, seen: list[float]) -> nn.Module:
+    torch.manual_seed(0)
+    model = nn.Linear(3, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=rate)
+    scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.5)
+    for _ in range(3):
+        model(torch.ones(2, 3)).square().sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        scheduler.step()
+        seen.append(scheduler.get_last_lr()[0])
+    return model
+
+
+def with_rate_set_by_hand(rate: float, seen: list[float]) -> nn.Module:
+    torch.manual_seed(0)
+    model = nn.Linear(3, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+    for _ in range(3):
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        model(torch.ones(2, 3)).square().sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        seen.append(optimizer.param_groups[0]["lr"])
+    return model
+
+
+@pytest.mark.parametrize("program", [with_schedule, with_rate_set_by_hand])
+def test_it_trains_at_another_rate_and_the_script_sees_its_own(treat, program) -> None:
+    seen: list[float] = []
+    action = remedies["R301"].default("").model_copy(update={"params": {"factor": 0.5}})
+    model, trace = treat(lambda: program(0.1, seen), (action,))
+    expected: list[float] = []
+    assert torch.allclose(model.weight, program(0.05, []).weight)
+    program(0.1, expected)
+    assert seen == expected
+    assert len(trace.applied) == 1
+
+
+def test_a_diverged_run_is_slowed_down_first() -> None:
+    symptom = Symptom(code="P301", name="non-finite-training", severity=1, where="", message="")
+    remedy = remedies["scale-learning-rate"]
+    assert remedy.default("", [symptom]).params["factor"] < 1 < remedy.default("").params["factor"]
