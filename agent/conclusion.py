@@ -156,15 +156,17 @@ def _fix(confirmation: Confirmation) -> Fix:
 
 
 def _tried(findings: Findings) -> list[Tried]:
-    confirmations = {result.treatment: result for result in findings.confirmations}
     fix = findings.fix
     ranked = by_gain(findings.heard)
     best = ranked[0] if ranked else None
-    entries = [
-        _heard_entry(h, best, confirmations.pop(h.treatment, None), fix) for h in findings.heard
-    ]
+    entries = []
+    put = list(findings.confirmations)
+    for heard in findings.heard:
+        result = next((r for r in put if r.treatment == heard.treatment), None)
+        entries.append(_heard_entry(heard, best, result, fix))
+        put = [other for other in put if other is not result]
     # What is left was made by leaving remedies out of a confirmed treatment.
-    entries += [_reduced_entry(result, fix) for result in confirmations.values()]
+    entries += [_reduced_entry(result, fix) for result in put]
     order = ["confirmed", "refuted", "inert", "failed", "pruned"]
     return sorted(entries, key=lambda entry: order.index(entry.status))
 

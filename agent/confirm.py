@@ -47,12 +47,10 @@ class Confirmer:
     def __init__(self, episode: Episode, seeds: Sequence[int]) -> None:
         self._episode = episode
         self._seeds = tuple(seeds)
-        self._put = 0
-        self.results: dict[Treatment, Confirmation] = {}
+        self.results: list[Confirmation] = []
 
     def confirm(self, treatment: Treatment) -> Confirmation:
         """Run a treatment and the controls on every seed and hold them against each other."""
-        self._put += 1
         jobs = [(given, seed) for seed in self._seeds for given in (CONTROL, treatment)]
         outcomes = self._episode.run(jobs, "confirm")
         objective = self._episode.objective
@@ -61,12 +59,12 @@ class Confirmer:
             objective,
             control={o.spec.seed: o.value(objective) for o in outcomes[0::2]},
             treated={o.spec.seed: o.value(objective) for o in outcomes[1::2]},
-            rivals=self._put,
+            rivals=len(self.results) + 1,
         )
         assessments = tuple(self._episode.assess(outcome) for outcome in outcomes[1::2])
         objection = _objection(assessments, comparison)
         result = Confirmation(treatment, assessments, comparison, objection)
-        self.results[treatment] = result
+        self.results.append(result)
         return result
 
     def minimise(self, full: Confirmation) -> Confirmation:

@@ -196,7 +196,7 @@ class Controller:
             if confirmation.confirmed:
                 findings.fix = confirmer.minimise(confirmation)
                 break
-        findings.confirmations = tuple(confirmer.results.values())
+        findings.confirmations = tuple(confirmer.results)
 
     def _begin(self, part: Part) -> None:
         self._end_part()

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from probes.objective import _HIGHER_IS_BETTER, _HELD_OUT, _LOWER_IS_BETTER, _TRAINING
+from probes.objective import _HELD_OUT, _HIGHER_IS_BETTER, _LOWER_IS_BETTER, _TRAINING
 
 MAX_LINE = 10_000
 _MAX_NUMBERS = 300

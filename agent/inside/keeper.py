@@ -1,0 +1,175 @@
+"""The host's side of a trial: starts its process, reads its events, keeps it within its limits."""
+
+from __future__ import annotations
+
+import multiprocessing
+import multiprocessing.forkserver
+import os
+import queue
+import shutil
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from multiprocessing.connection import wait
+from pathlib import Path
+
+from agent.inside import process
+from agent.inside.job import Job
+from agent.inside.watch import EventPipe, Watch, tail, vanished
+from agent.snapshot import Snapshot
+from agent.workload import TrialSpec, Workload
+from probes.trace import Ending, Event
+
+_LOOK = 0.05
+_CANCELLED = Ending("cancelled", message="cancelled")
+
+
+class Keeper:
+    """Runs one trial at a time, each in a process of its own.
+
+    Args:
+        snapshot: The user's files.
+        workload: What to run, with its limits.
+        environment: Environment of the user's shell.
+    """
+
+    def __init__(
+        self, snapshot: Snapshot, workload: Workload, environment: Mapping[str, str]
+    ) -> None:
+        self._snapshot = snapshot
+        self._workload = workload
+        self._environment = dict(environment)
+        # Short, because sockets of multiprocessing live below it.
+        self._root = Path(tempfile.mkdtemp(prefix="agent-"))
+        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._cancelled = threading.Event()
+        self._thread: threading.Thread | None = None
+        _hide_main()
+        _pin_environment(workload.limits.cpus)
+        # The forkserver puts the current folder first on its search path.
+        os.chdir(self._root)
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(["agent.inside.preload"])
+
+    def check(self) -> str:
+        """Start the forkserver; says in one line why trials cannot run here, or nothing."""
+        reader, writer = self._context.Pipe(duplex=False)
+        child = self._context.Process(target=process.check, args=(writer,))
+        try:
+            child.start()
+            writer.close()
+            return str(reader.recv())
+        except (EOFError, OSError) as error:
+            return f"the process that trials are forked from has died ({error!r})"
+        finally:
+            reader.close()
+
+    def start(self, spec: TrialSpec) -> None:
+        """Start a trial; the one before must have ended."""
+        self._cancelled.clear()
+        self._thread = threading.Thread(target=self._run, args=(spec,), daemon=True)
+        self._thread.start()
+
+    def cancel(self) -> None:
+        """End the running trial, if there is one; it still has an ending."""
+        self._cancelled.set()
+
+    def collect(self, timeout: float) -> list[Event]:
+        """Events since the last call; waits up to ``timeout`` seconds for the first one.
+
+        The last event of a trial is ``ending``, or ``broken`` with a ``text`` where the trial
+        could not be run at all.
+        """
+        events = []
+        try:
+            events.append(self._events.get(timeout=timeout))
+            while True:
+                events.append(self._events.get_nowait())
+        except queue.Empty:
+            return events
+
+    def close(self) -> None:
+        """End everything that was started and remove all files."""
+        self.cancel()
+        if self._thread is not None:
+            self._thread.join(timeout=5)
+        multiprocessing.forkserver._forkserver._stop()  # type: ignore[attr-defined]
+        os.chdir("/")
+        shutil.rmtree(self._root, ignore_errors=True)
+
+    def _run(self, spec: TrialSpec) -> None:
+        scratch = self._root / str(spec.number)
+        try:
+            job = self._job(spec, scratch)
+            self._events.put({"event": "ending", **asdict(self._supervise(job))})
+        except Exception as error:
+            self._events.put({"event": "broken", "text": process.one_line(error)})
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+    def _job(self, spec: TrialSpec, scratch: Path) -> Job:
+        shutil.rmtree(scratch, ignore_errors=True)
+        copy = self._snapshot.lay_out(scratch / "files")
+        original, here = str(self._workload.directory), str(copy.directory)
+        job = Job(
+            script=copy.script,
+            # An absolute path into the working directory means the copy, too.
+            args=tuple(
+                arg.replace(original + os.sep, here + os.sep) for arg in self._workload.args
+            ),
+            directory=copy.directory,
+            scratch=scratch,
+            links=copy.links,
+            environment=self._environment,
+            treatment=spec.treatment,
+            seed=spec.seed,
+            max_steps=self._workload.limits.max_steps,
+            cpus=self._workload.limits.cpus,
+        )
+        job.temporary.mkdir()
+        return job
+
+    def _supervise(self, job: Job) -> Ending:
+        reader, writer = self._context.Pipe(duplex=False)
+        child = self._context.Process(target=process.main, args=(job, writer))
+        with reader:
+            child.start()
+            writer.close()
+            pipe = EventPipe(reader.fileno())
+            watch = Watch(self._workload.limits, child.pid or 0, job.log)
+            cut: Ending | None = None
+            try:
+                while cut is None and not wait([child.sentinel], timeout=_LOOK):
+                    self._forward(pipe)
+                    cut = _CANCELLED if self._cancelled.is_set() else watch.exceeded()
+            finally:
+                watch.kill()
+            child.join()
+            self._forward(pipe)
+        ending = cut or pipe.ending or vanished(child.exitcode or 0)
+        return replace(
+            ending,
+            steps=max(ending.steps, pipe.steps),
+            seconds=ending.seconds or watch.seconds,
+            output_tail=tail(job.log),
+        )
+
+    def _forward(self, pipe: EventPipe) -> None:
+        for event in pipe.read():
+            self._events.put(event)
+
+
+def _hide_main() -> None:
+    """Keep a process that is started here from importing the main module of Ray's worker."""
+    main = sys.modules["__main__"]
+    main.__spec__ = None
+    if hasattr(main, "__file__"):
+        del main.__file__
+
+
+def _pin_environment(cpus: int) -> None:
+    os.environ["PYTHONHASHSEED"] = "0"
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = str(cpus)

@@ -1,0 +1,30 @@
+"""Imported once by the forkserver: all that the process of a trial needs, so that a fork has it."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+from agent.inside.process import one_line
+
+# Where a fault of the installation is found, the forkserver itself must live to tell it.
+ERROR = ""
+
+
+def _import_all(package: str) -> None:
+    """Import every module of a package.
+
+    Nothing of ours may be imported once the script runs: it may have modules of the same names.
+    """
+    for info in pkgutil.iter_modules(importlib.import_module(package).__path__):
+        importlib.import_module(f"{package}.{info.name}")
+
+
+try:
+    importlib.import_module("agent.inside.trial")
+    for _package in ("probes.tap", "remedies"):
+        _import_all(_package)
+    # The first optimizer imports it: that takes longer than all the rest.
+    importlib.import_module("torch._dynamo")
+except Exception as _error:
+    ERROR = one_line(_error)

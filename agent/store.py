@@ -1,0 +1,113 @@
+"""Where MLflow keeps its runs: which store, and whether it is there at all."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from agent.errors import InfrastructureError
+
+_PATIENCE = 3.0  # seconds until a server that does not answer is not there
+_SQLITE = "sqlite:///"
+_PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
+_CREDENTIALS = re.compile(r"://[^/@\s]+@")
+
+
+@dataclass(frozen=True)
+class Store:
+    """An MLflow tracking store.
+
+    Attributes:
+        uri: Its tracking URI.
+        artifacts: Where artifacts of new experiments go; None where a server decides that.
+    """
+
+    uri: str
+    artifacts: str | None
+
+    @classmethod
+    def locate(cls, tracking_uri: str | None, directory: Path) -> Store:
+        """The store of a tracking URI, or the one of the directory when there is no URI.
+
+        MLflow would put artifacts under the current directory of whoever asks; here they lie next
+        to an SQLite database, and in the directory for any other one.
+        """
+        directory = directory.expanduser().resolve()
+        uri = tracking_uri or f"{_SQLITE}{directory / 'mlflow.db'}"
+        if uri.startswith(_SQLITE):
+            database = Path(uri.removeprefix(_SQLITE)).expanduser().resolve()
+            uri, directory = f"{_SQLITE}{database}", database.parent
+        served = uri.startswith(("http:", "https:", "databricks"))
+        return cls(uri, None if served else (directory / "mlartifacts").as_uri())
+
+    @property
+    def shown(self) -> str:
+        """The URI without a password."""
+        return _CREDENTIALS.sub("://***@", self.uri)
+
+    @property
+    def local(self) -> bool:
+        """Whether it is an SQLite file."""
+        return self.uri.startswith(_SQLITE)
+
+    @contextmanager
+    def first_use(self) -> Iterator[None]:
+        """Held while the store is opened: two who make an SQLite database at once spoil it."""
+        if not self.local:
+            yield
+            return
+        folder = os.open(Path(self.uri.removeprefix(_SQLITE)).parent, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)
+
+    def check(self) -> None:
+        """Make sure within seconds that the store can be used.
+
+        Raises:
+            InfrastructureError: It cannot.
+        """
+        if self.local:
+            _check_writable(Path(self.uri.removeprefix(_SQLITE)))
+            return
+        parts = urlsplit(self.uri)
+        if parts.scheme in ("", "file"):
+            raise InfrastructureError(
+                f"MLflow no longer writes to the folder {self.shown}: "
+                "give a server or a database, such as --tracking-uri sqlite:///mlflow.db"
+            )
+        port = parts.port or _PORTS.get(parts.scheme.partition("+")[0])
+        if parts.hostname and port:
+            self._check_reachable(parts.hostname, port)
+
+    def _check_reachable(self, host: str, port: int) -> None:
+        try:
+            socket.create_connection((host, port), timeout=_PATIENCE).close()
+        except OSError as error:
+            raise InfrastructureError(
+                f"no MLflow server answers at {self.shown} ({error}): "
+                "start it, or leave --tracking-uri out to record locally"
+            ) from error
+
+
+def _check_writable(database: Path) -> None:
+    """Raises InfrastructureError unless the database can be made or written."""
+    try:
+        database.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InfrastructureError(f"cannot make the folder of {database}: {error}") from error
+    if not os.access(database.parent, os.W_OK) or (
+        database.exists() and not os.access(database, os.W_OK)
+    ):
+        raise InfrastructureError(f"the MLflow store {database} is not writable")
+    if database.is_dir():
+        raise InfrastructureError(f"the MLflow store {database} is a folder, not a database")

@@ -1,0 +1,78 @@
+"""A trace on disk: its series as a Parquet table, everything else as JSON.
+
+``trace.parquet`` has the columns ``phase`` (``train``, ``eval`` or ``metric``), ``where`` (for a
+metric: where it was read), ``name``, ``step`` and ``value``, in the order they were recorded;
+``trace.json`` has the module tree, the loss terms, what was applied, the notes and the ending.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from probes.trace import Ending, MetricSeries, ModuleInfo, Series, TermInfo, Trace
+
+TABLE = "trace.parquet"
+REST = "trace.json"
+
+_METRIC = "metric"
+
+
+def write_trace(trace: Trace, folder: Path) -> None:
+    """Write ``trace.parquet`` and ``trace.json`` into the folder."""
+    import pyarrow
+    from pyarrow import parquet
+
+    columns: dict[str, list[Any]] = {n: [] for n in ("phase", "where", "name", "step", "value")}
+    for phase, where, name, series in _all_series(trace):
+        columns["phase"] += [phase] * len(series)
+        columns["where"] += [where] * len(series)
+        columns["name"] += [name] * len(series)
+        columns["step"] += series.steps
+        columns["value"] += series.values
+    text, number = pyarrow.dictionary(pyarrow.int32(), pyarrow.string()), pyarrow.int64()
+    kinds = {"phase": text, "where": text, "name": text, "step": number}
+    schema = pyarrow.schema({**kinds, "value": pyarrow.float64()})
+    table = pyarrow.table(columns, schema=schema)
+    parquet.write_table(table, folder / TABLE, compression="zstd")
+    rest = {
+        "steps": trace.steps,
+        "modules": [asdict(module) for module in trace.modules.values()],
+        "terms": [asdict(term) for term in trace.terms.values()],
+        "applied": trace.applied,
+        "notes": trace.notes,
+        "ending": asdict(trace.ending) if trace.ending else None,
+    }
+    (folder / REST).write_text(json.dumps(rest, indent=1, default=str), encoding="utf-8")
+
+
+def read_trace(path: Path) -> Trace:
+    """The trace whose files lie in a folder; ``path`` is the folder or one of its two files."""
+    from pyarrow import parquet
+
+    folder = path if path.is_dir() else path.parent
+    trace = Trace()
+    table = parquet.read_table(folder / TABLE).to_pydict()
+    for phase, where, name, step, value in zip(*table.values(), strict=True):
+        series: Series
+        if phase == _METRIC:
+            series = trace.metrics.setdefault(name, MetricSeries(source=where))
+        else:
+            series = trace.signals.setdefault((phase, where, name), Series())
+        series.append(step, value)
+    rest = json.loads((folder / REST).read_text(encoding="utf-8"))
+    trace.steps, trace.applied, trace.notes = rest["steps"], rest["applied"], rest["notes"]
+    trace.modules = {fields["where"]: ModuleInfo(**fields) for fields in rest["modules"]}
+    trace.terms = {fields["where"]: TermInfo(**fields) for fields in rest["terms"]}
+    trace.ending = Ending(**rest["ending"]) if rest["ending"] else None
+    return trace
+
+
+def _all_series(trace: Trace) -> Iterator[tuple[str, str, str, Series]]:
+    for name, metric in trace.metrics.items():
+        yield _METRIC, metric.source, name, metric
+    for (phase, where, name), series in trace.signals.items():
+        yield phase, where, name, series

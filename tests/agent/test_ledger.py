@@ -1,0 +1,436 @@
+"""The record in MLflow, with the real MLflow on SQLite."""
+
+import json
+import math
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from agent.diagnosis import (
+    Cost,
+    Diagnosis,
+    Fix,
+    MetricSummary,
+    Tried,
+    WorkloadSummary,
+)
+from agent.errors import InfrastructureError, UsageError
+from agent.ledger import Ledger, read_trace
+from agent.request import Request
+from agent.store import Store
+from agent.trace_file import write_trace
+from agent.workload import Limits, Outcome, TrialSpec, Workload
+from probes.symptom import Symptom
+from probes.trace import Trace
+from remedies.treatment import Action
+
+SWAP = (Action(remedy="R101", name="swap-norm", target="net.1", params={"to": "layer"}),)
+DROP = (Action(remedy="R103", name="drop-term", target="kl"),)
+
+
+def make_request(**options):
+    workload = Workload(
+        script=Path("/work/train.py"),
+        args=("--lr", "0.1", "--api-key", "s3cret-value"),
+        directory=Path("/work"),
+        limits=Limits(max_steps=100),
+    )
+    return Request(workload=workload, **options)
+
+
+def make_trace(level=0.5, broken=False, status="completed"):
+    events = [
+        {"event": "module", "where": "net", "type": "Sequential", "parameters": 10},
+        {"event": "module", "where": "net.1", "type": "BatchNorm1d", "source": "train.py:7",
+         "parent": "net", "parameters": 4, "running_statistics": True},
+        {"event": "term", "where": "kl", "source": "train.py:21"},
+        {"event": "applied", "remedy": "R101", "target": "net.1", "detail": "now LayerNorm"},
+        {"event": "note", "text": "two optimizers"},
+    ]  # fmt: skip
+    for step in range(0, 100, 10):
+        rows = [["net.1", "std", 1.0 + step], ["net.1", "mean", math.nan if step else 0.1]]
+        events.append({"event": "signals", "step": step, "phase": "train", "rows": rows})
+        events.append({"event": "signals", "step": step, "phase": "eval", "rows": rows[:1]})
+        value = math.nan if broken and step > 50 else level + step / 1000
+        events.append({"event": "metric", "step": step, "name": "val_acc", "value": value})
+        events.append(
+            {
+                "event": "metric",
+                "step": step,
+                "name": "val/loss@1",
+                "value": 1 - level,
+                "source": "w",
+            }
+        )
+    ending = {"event": "ending", "status": status, "seconds": 1.5, "steps": 100, "exit_code": 0}
+    return Trace.of([*events, ending | {"output_tail": "key s3cret-value"}])
+
+
+def make_outcome(number=0, treatment=(), seed=0, **options):
+    spec = TrialSpec(number, treatment, seed)
+    return Outcome(spec, make_trace(**options), started=1_700_000_000.0 + number, seconds=2.0)
+
+
+def make_diagnosis(verdict="fixed", **options):
+    symptom = Symptom(
+        code="P101", name="train-eval-divergence", severity=0.9, where="net.1",
+        source="train.py:7", message="it differs",
+    )  # fmt: skip
+    fix = Fix(
+        treatment=SWAP,
+        metric_before={1: 0.5, 2: -1e12},
+        metric_after={1: 0.9, 2: 0.91},
+        effect=0.4,
+        ci=(0.35, 0.45),
+        p_value=0.001,
+        noise=0.01,
+    )
+    fields = {
+        "summary": "BatchNorm was the cause",
+        "workload": WorkloadSummary(
+            script="train.py",
+            args=("--api-key", "s3cret-value"),
+            metric=MetricSummary(name="val_acc", mode="max", source="printed"),
+        ),
+        "symptoms": (symptom,),
+        "tried": (
+            Tried(treatment=SWAP, status="confirmed", reason="every seed recovers"),
+            Tried(treatment=DROP, status="refuted", reason="no improvement"),
+        ),
+        "fix": fix,
+        "cost": Cost(trials=3, steps=300, baseline_equivalents=3.0, wall_s=12.5),
+    }
+    return Diagnosis(verdict=verdict, **(fields | options))
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def client(home):
+    from mlflow import MlflowClient
+
+    uri = f"sqlite:///{home}/mlflow.db"
+    return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+@pytest.fixture(scope="module")
+def recorded(home):
+    """One whole diagnosis; its entry."""
+    ledger = Ledger(None, "agent", home)
+    ledger.check()
+    entry = ledger.start(make_request(metric="val_acc", mode="max"))
+    ledger.record(make_outcome(0), "observe")
+    ledger.record(make_outcome(1, SWAP, level=0.8), "search")
+    ledger.record(make_outcome(2, DROP, broken=True, status="raised"), "search")
+    ledger.record(make_outcome(3, SWAP, seed=1, status="cancelled"), "confirm")
+    ledger.finish(make_diagnosis(), "**fixed** with key s3cret-value")
+    ledger.close()
+    return entry
+
+
+@pytest.fixture(scope="module")
+def parent(recorded, client):
+    return client.get_run(recorded.run_id)
+
+
+@pytest.fixture(scope="module")
+def trials(recorded, client):
+    """The nested runs by the number of their trial."""
+    query = f"tags.`mlflow.parentRunId` = '{recorded.run_id}'"
+    runs = client.search_runs([recorded.experiment_id], query)
+    return {int(run.data.tags["agent.trial"]): run for run in runs}
+
+
+def artifact(client, run, name, folder):
+    return Path(client.download_artifacts(run.info.run_id, name, str(folder)))
+
+
+class TestDiagnosis:
+    def test_the_run_says_what_came_of_it(self, parent):
+        tags = parent.data.tags
+        assert parent.info.status == "FINISHED"
+        assert parent.info.run_name == "train.py: fixed by swap-norm(to=layer) @ net.1"
+        assert tags["agent.verdict"] == "fixed"
+        assert tags["agent.symptom"] == "P101 train-eval-divergence"
+        assert (tags["agent.where"], tags["agent.source"]) == ("net.1", "train.py:7")
+        assert tags["agent.fix"] == "swap-norm(to=layer) @ net.1"
+        assert tags["agent.metric"] == "val_acc:max"
+        assert tags["mlflow.note.content"].startswith("**fixed**")
+
+    def test_effect_and_cost_are_metrics(self, parent, client):
+        metrics = parent.data.metrics
+        assert metrics["agent.effect"] == 0.4
+        assert (metrics["agent.ci-low"], metrics["agent.ci-high"]) == (0.35, 0.45)
+        assert (metrics["agent.trials"], metrics["agent.seconds"]) == (3, 12.5)
+        before = client.get_metric_history(parent.info.run_id, "agent.before")
+        assert [(point.step, point.value) for point in before] == [(1, 0.5)]
+
+    def test_what_was_asked_for_are_params(self, parent):
+        params = parent.data.params
+        assert params["script"] == "/work/train.py"
+        assert (params["metric"], params["seeds"], params["max_steps"]) == ("val_acc", "3", "100")
+
+    def test_secrets_are_not_recorded(self, parent, trials, client, home):
+        assert parent.data.params["args"] == "--lr 0.1 --api-key ***"
+        for file in (home / "mlartifacts").rglob("*.*"):
+            assert b"s3cret-value" not in file.read_bytes(), file
+        assert b"s3cret-value" not in (home / "mlflow.db").read_bytes()
+
+    def test_diagnosis_and_report_are_artifacts(self, parent, client, tmp_path):
+        diagnosis = json.loads(artifact(client, parent, "diagnosis.json", tmp_path).read_text())
+        assert diagnosis["verdict"] == "fixed"
+        assert "fixed" in artifact(client, parent, "report.md", tmp_path).read_text()
+
+    def test_everything_lies_in_the_directory(self, parent, home):
+        assert parent.info.artifact_uri.startswith((home / "mlartifacts").as_uri())
+        assert not Path("mlruns").exists()
+
+
+class TestTrials:
+    def test_each_trial_is_a_nested_run(self, trials):
+        assert sorted(trials) == [0, 1, 2, 3]
+        assert trials[0].info.run_name == "control | seed 0"
+        assert trials[1].info.run_name == "swap-norm(to=layer) @ net.1 | seed 0"
+
+    def test_its_treatment_is_in_params_and_as_json(self, trials):
+        data = trials[1].data
+        assert data.params["swap-norm.to"] == "layer"
+        assert data.params["swap-norm.target"] == "net.1"
+        assert json.loads(data.tags["agent.treatment"])[0]["remedy"] == "R101"
+        assert data.params["seed"] == data.tags["agent.seed"] == "0"
+
+    def test_its_end_is_the_status(self, trials):
+        assert [trials[n].info.status for n in range(4)] == [
+            "FINISHED", "FINISHED", "FAILED", "KILLED",
+        ]  # fmt: skip
+        assert trials[2].data.tags["agent.ending"] == "raised"
+
+    def test_its_times_are_those_of_the_trial(self, trials):
+        assert trials[1].info.start_time == 1_700_000_001_000
+        assert trials[1].info.end_time == 1_700_000_003_000
+
+    def test_curves_have_the_steps_of_the_script(self, trials, client):
+        histories = [client.get_metric_history(trials[n].info.run_id, "val_acc") for n in (0, 1)]
+        for history in histories:
+            assert [point.step for point in history] == list(range(0, 100, 10))
+            assert history[0].timestamp < history[-1].timestamp
+        assert histories[1][-1].value == pytest.approx(0.89)
+        assert "val/loss_1" in trials[0].data.metrics
+
+    def test_what_is_not_finite_is_a_tag(self, trials, client):
+        history = client.get_metric_history(trials[2].info.run_id, "val_acc")
+        assert [point.step for point in history] == [0, 10, 20, 30, 40, 50]
+        assert json.loads(trials[2].data.tags["agent.not-finite"]) == {"val_acc": 60}
+
+    def test_what_came_of_its_treatment_is_told_at_the_end(self, trials):
+        verdicts = [trials[n].data.tags["agent.tried"] for n in range(4)]
+        assert verdicts == ["control", "confirmed", "refuted", "confirmed"]
+        assert trials[2].data.tags["agent.reason"] == "no improvement"
+
+    def test_its_trace_can_be_read_back(self, trials, client, tmp_path):
+        folder = tmp_path
+        for name in ("trace.parquet", "trace.json"):
+            artifact(client, trials[1], name, folder)
+        expected, trace = make_trace(level=0.8), read_trace(folder / "trace.parquet")
+        assert trace.metrics == expected.metrics
+        assert trace.modules == expected.modules
+
+
+def test_a_trace_survives_the_disk(tmp_path):
+    expected = make_trace(broken=True)
+    write_trace(expected, tmp_path)
+    trace = read_trace(tmp_path)
+    assert list(trace.signals) == list(expected.signals)
+    assert list(trace.metrics) == list(expected.metrics)
+    assert repr(trace.signals) == repr(expected.signals)  # NaN differs from itself, not its repr
+    assert repr(trace.metrics) == repr(expected.metrics)
+    for name in ("modules", "terms", "applied", "notes", "steps", "ending"):
+        assert getattr(trace, name) == getattr(expected, name), name
+
+
+def test_an_empty_trace_survives_the_disk(tmp_path):
+    write_trace(Trace(), tmp_path)
+    trace = read_trace(tmp_path)
+    assert (trace.signals, trace.metrics, trace.ending) == ({}, {}, None)
+
+
+def test_a_diagnosis_that_dies_is_marked(home, client):
+    for reason, status in (("ValueError: no", "FAILED"), ("KeyboardInterrupt: ", "KILLED")):
+        ledger = Ledger(None, "agent", home)
+        entry = ledger.start(make_request())
+        ledger.abort(reason)
+        ledger.close()
+        run = client.get_run(entry.run_id)
+        assert run.info.status == status
+        assert run.data.tags["agent.verdict"] == "failed"
+        assert run.data.tags["agent.error"] == reason
+
+
+def test_a_failed_diagnosis_is_a_failed_run(home, client):
+    ledger = Ledger(None, "agent", home)
+    entry = ledger.start(make_request())
+    nothing = {"symptoms": (), "tried": (), "fix": None}
+    ledger.finish(make_diagnosis("failed", error="it raised", **nothing), "failed")
+    ledger.close()
+    run = client.get_run(entry.run_id)
+    assert (run.info.status, run.data.tags["agent.error"]) == ("FAILED", "it raised")
+
+
+def test_what_is_too_long_is_cut(home, client):
+    ledger = Ledger(None, "agent", home)
+    entry = ledger.start(make_request(metric="m" * 7000))
+    ledger.finish(make_diagnosis(), "x" * 9000)
+    ledger.close()
+    data = client.get_run(entry.run_id).data
+    assert (len(data.params["metric"]), len(data.tags["mlflow.note.content"])) == (6000, 8000)
+
+
+class TestResuming:
+    def test_the_same_run_goes_on(self, home, client):
+        ledger = Ledger(None, "agent", home)
+        entry = ledger.start(make_request())
+        ledger.abort("killed", killed=True)
+        ledger.close()
+        again = Ledger(None, "other", home)
+        assert again.start(make_request(resume=entry.run_id)) == entry
+        again.finish(make_diagnosis(), "done")
+        again.close()
+        assert client.get_run(entry.run_id).info.status == "FINISHED"
+
+    def test_a_run_that_is_not_there_is_a_usage_error(self, home):
+        ledger = Ledger(None, "agent", home)
+        with pytest.raises(UsageError, match="no run 0123 to resume"):
+            ledger.start(make_request(resume="0123"))
+        ledger.close()
+
+
+class TestFailures:
+    def test_a_dead_server_is_found_at_once(self, tmp_path):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        started = time.monotonic()
+        with pytest.raises(InfrastructureError, match="no MLflow server answers"):
+            Ledger(f"http://user:word@127.0.0.1:{port}", "agent", tmp_path).check()
+        assert time.monotonic() - started < 4
+
+    def test_the_password_is_not_shown(self, tmp_path):
+        assert Store.locate("http://user:word@host:5000", tmp_path).shown == "http://***@host:5000"
+
+    def test_a_folder_is_refused(self, tmp_path):
+        with pytest.raises(InfrastructureError, match="give a server or a database"):
+            Ledger(str(tmp_path / "mlruns"), "agent", tmp_path).check()
+
+    def test_a_directory_that_cannot_be_made_is_named(self, tmp_path):
+        (tmp_path / "file").write_text("")
+        with pytest.raises(InfrastructureError, match="cannot make the folder"):
+            Ledger(None, "agent", tmp_path / "file" / "home").check()
+
+    @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+    def test_a_directory_without_permission_is_named(self, tmp_path):
+        tmp_path.chmod(0o500)
+        with pytest.raises(InfrastructureError, match="not writable"):
+            Ledger(None, "agent", tmp_path).check()
+
+    def test_a_broken_database_is_named_at_the_start(self, tmp_path):
+        (tmp_path / "mlflow.db").write_text("this is no database")
+        ledger = Ledger(None, "agent", tmp_path)
+        with pytest.raises(InfrastructureError, match="MLflow at sqlite.* failed"):
+            ledger.start(make_request())
+        ledger.close()
+
+    def test_a_server_that_never_answers_ends_the_wait(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            ledger = Ledger(f"http://127.0.0.1:{silent.getsockname()[1]}", "agent", tmp_path)
+            ledger.check()
+            with pytest.raises(InfrastructureError, match="failed"):
+                ledger.start(make_request())
+            ledger.close()
+
+    def test_what_mlflow_does_not_take_is_kept_in_files(self, tmp_path, home, client):
+        database = tmp_path / "mlflow.db"
+        shutil.copy(home / "mlflow.db", database)  # saves the migrations
+        ledger = Ledger(None, "fresh", tmp_path)
+        entry = ledger.start(make_request())
+        ledger.record(make_outcome(0), "observe")
+        (tmp_path / "mlartifacts").mkdir(exist_ok=True)
+        while not list((tmp_path / "mlartifacts").rglob("trace.json")):
+            time.sleep(0.02)
+        time.sleep(0.2)
+        shutil.rmtree(tmp_path / "mlartifacts")
+        (tmp_path / "mlartifacts").write_text("in the way")
+        ledger.record(make_outcome(1, SWAP), "search")
+        ledger.record(make_outcome(2, DROP), "search")
+        ledger.finish(make_diagnosis(), "fixed")
+        with pytest.raises(InfrastructureError, match="what it did not take is in") as caught:
+            ledger.close()
+        spool = tmp_path / ".agent" / "spool" / entry.run_id
+        assert str(spool) in str(caught.value)
+        assert not (spool / "trial-000").exists()
+        assert read_trace(spool / "trial-001").metrics == make_trace().metrics
+        assert (spool / "trial-002" / "run.json").exists()
+        assert json.loads((spool / "diagnosis.json").read_text())["verdict"] == "fixed"
+
+
+def test_it_does_not_keep_the_diagnosis_waiting(home):
+    ledger = Ledger(None, "agent", home)
+    started = time.monotonic()
+    ledger.check()
+    ledger.open(make_request())
+    for number in range(20):
+        ledger.record(make_outcome(number), "search")
+    assert time.monotonic() - started < 0.5
+    ledger.abort("enough")
+    ledger.close()
+
+
+def test_no_run_is_left_active_and_no_thread(recorded):
+    import mlflow
+
+    assert mlflow.active_run() is None
+    assert "ledger" not in {thread.name for thread in threading.enumerate()}
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from test_ledger import *
+ledger = Ledger(None, "agent", Path({home!r}))
+ledger.check()
+assert "mlflow" not in sys.modules
+ledger.open(make_request())
+ledger.record(make_outcome(0), "observe")
+ledger.finish(make_diagnosis(), "fixed")
+ledger.close()
+"""
+
+
+@pytest.mark.slow
+def test_first_use_prints_nothing_and_two_at_once_get_on(tmp_path):
+    program = PROGRAM.format(tests=str(Path(__file__).parent), home=str(tmp_path))
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", program],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=tmp_path,
+        )
+        for _ in range(2)
+    ]
+    assert [process.communicate()[0] for process in both] == ["", ""]
+    assert [process.returncode for process in both] == [0, 0]
+    assert {path.name for path in tmp_path.iterdir()} == {"mlflow.db", "mlartifacts"}

@@ -1,0 +1,176 @@
+"""Whether a comparison convinces exactly when there is an effect."""
+
+import json
+import math
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from agent.statistics import compare, recovery
+from probes.objective import Objective
+
+ACCURACY = Objective(name="val_acc", mode="max")
+LOSS = Objective(name="val_loss", mode="min")
+REWARD = Objective(name="reward", mode="max")
+
+
+def by_seed(values):
+    return {seed: float(value) for seed, value in enumerate(values, start=1)}
+
+
+def numbers(comparison):
+    return [comparison.effect, *comparison.ci, comparison.p_value, comparison.noise, comparison.bar]
+
+
+def test_agrees_with_scipy():
+    control, treated = [0.51, 0.55, 0.49, 0.53], [0.70, 0.61, 0.66, 0.73]
+    comparison = compare(ACCURACY, by_seed(control), by_seed(treated))
+    reference = stats.ttest_rel(treated, control, alternative="greater")
+    both_sides = stats.ttest_rel(treated, control)
+    assert comparison.p_value == pytest.approx(reference.pvalue)
+    assert comparison.ci == pytest.approx(tuple(both_sides.confidence_interval(0.95)))
+    assert comparison.effect == pytest.approx(np.mean(treated) - np.mean(control))
+    assert comparison.noise == pytest.approx(np.std(control, ddof=1))
+
+
+def test_gain_is_positive_when_a_loss_falls():
+    comparison = compare(LOSS, by_seed([2.0, 2.1, 2.2]), by_seed([0.5, 0.4, 0.6]))
+    assert comparison.effect == pytest.approx(1.6)
+    assert comparison.convincing
+    assert not compare(LOSS, comparison.treated, comparison.control).convincing
+
+
+def test_only_common_seeds_are_paired():
+    comparison = compare(LOSS, {1: 2.0, 2: 2.0, 9: 5.0}, {1: 1.0, 2: 1.0, 7: 0.0})
+    assert comparison.gains == {1: 1.0, 2: 1.0}
+    with pytest.raises(ValueError, match="no seed in common"):
+        compare(LOSS, {1: 2.0}, {2: 1.0})
+
+
+def test_one_pair_never_convinces():
+    comparison = compare(LOSS, {1: 2.0}, {1: 0.1})
+    assert comparison.every_pair_improves
+    assert not comparison.convincing
+    assert comparison.p_value == 1.0
+
+
+@pytest.mark.parametrize("pairs", [2, 3, 5])
+def test_equal_gains_have_finite_statistics(pairs):
+    better = compare(LOSS, by_seed([2.0] * pairs), by_seed([1.0] * pairs))
+    assert (better.p_value, better.ci) == (0.0, (1.0, 1.0))
+    assert better.convincing
+    same = compare(LOSS, by_seed([2.0] * pairs), by_seed([2.0] * pairs))
+    assert (same.p_value, same.effect) == (1.0, 0.0)
+    assert not same.convincing
+
+
+def test_a_tiny_gain_is_no_recovery_though_it_is_the_same_on_every_seed():
+    control = by_seed([2.0, 2.0, 2.0])
+    assert not compare(LOSS, control, by_seed([1.99, 1.99, 1.99])).convincing
+    assert compare(LOSS, control, by_seed([1.95, 1.95, 1.95])).convincing
+
+
+def test_what_is_left_of_an_accuracy_is_its_scale():
+    for factor in (1, 100):  # shares and percentages
+        control = by_seed(factor * value for value in (0.990, 0.990, 0.9901))
+        treated = by_seed(factor * value for value in (0.995, 0.995, 0.9949))
+        assert compare(ACCURACY, control, treated).convincing
+
+
+def test_one_pair_within_the_noise_is_enough_to_refuse():
+    control = by_seed([0.50, 0.54, 0.58])
+    assert compare(ACCURACY, control, by_seed([0.80, 0.84, 0.88])).convincing
+    spoiled = compare(ACCURACY, control, by_seed([0.80, 0.84, 0.61]))
+    assert spoiled.every_pair_improves
+    assert not spoiled.convincing
+
+
+class TestDivergedRuns:
+    @pytest.mark.parametrize("broken", [math.nan, math.inf, LOSS.worst])
+    def test_curing_a_divergence_convinces(self, broken):
+        cured = compare(LOSS, by_seed([broken] * 3), by_seed([0.30, 0.32, 0.29]))
+        assert cured.convincing
+        assert cured.broken_before == (1, 2, 3)
+        assert "diverged ->" in cured.sentence
+        assert all(math.isfinite(number) and abs(number) < 10 for number in numbers(cured))
+
+    def test_one_diverged_control_does_not_drown_the_others(self):
+        cured = compare(LOSS, by_seed([LOSS.worst, 2.2, 2.3]), by_seed([0.30, 0.32, 0.29]))
+        assert cured.convincing
+        assert cured.effect == pytest.approx(1.96, abs=0.01)
+
+    def test_a_diverged_treated_run_never_convinces(self):
+        for treated in ([0.3, 0.3, math.nan], [math.nan] * 3):
+            for control in ([2.0, 2.1, 2.2], [math.nan] * 3, [2.0, 2.1, math.nan]):
+                comparison = compare(LOSS, by_seed(control), by_seed(treated))
+                assert not comparison.convincing
+                assert all(map(math.isfinite, numbers(comparison)))
+
+    def test_accuracies_diverge_to_zero(self):
+        cured = compare(ACCURACY, by_seed([ACCURACY.worst] * 3), by_seed([0.9, 0.91, 0.92]))
+        assert cured.convincing
+        assert 0.8 < cured.effect <= 0.92
+
+
+def test_numbers_survive_json():
+    comparison = compare(LOSS, by_seed([2.0, 2.0]), by_seed([1.0, 1.5]))
+    fields = asdict(comparison) | {"objective": None}
+    assert json.loads(json.dumps(fields, allow_nan=False))["effect"] == 0.75
+    assert "\n" not in comparison.sentence
+
+
+def share_convincing(draw, pairs, shift=0.0, experiments=1500, rivals=1):
+    hits = 0
+    for _ in range(experiments):
+        control, treated = draw(pairs), draw(pairs) + shift
+        hits += compare(REWARD, by_seed(10 + control), by_seed(10 + treated), rivals).convincing
+    return hits / experiments
+
+
+NOISE = {
+    "normal": lambda random: random.standard_normal,
+    "heavy-tailed": lambda random: lambda n: random.standard_t(3, n),
+    "skewed": lambda random: lambda n: np.exp(random.standard_normal(n)),
+    "bimodal": lambda random: (
+        lambda n: 5.0 * (random.random(n) < 0.5) + 0.3 * random.standard_normal(n)
+    ),
+}
+
+
+@pytest.mark.parametrize("noise", NOISE)
+def test_without_an_effect_at_most_two_in_a_hundred_convince(noise):
+    draw = NOISE[noise](np.random.default_rng(0))
+    assert share_convincing(draw, pairs=3) <= 0.02
+
+
+def test_choosing_the_best_of_ten_candidates_does_not_help_on_fresh_seeds():
+    random = np.random.default_rng(1)
+    hits = 0
+    for _ in range(1500):
+        effects = np.zeros(10)
+        chosen = int(np.argmax(effects + random.standard_normal(10)))
+        treated = 10 + effects[chosen] + random.standard_normal(3)
+        control = 10 + random.standard_normal(3)
+        hits += compare(REWARD, by_seed(control), by_seed(treated)).convincing
+    assert hits / 1500 <= 0.015
+
+
+def test_a_large_effect_convinces():
+    draw = np.random.default_rng(2).standard_normal
+    assert share_convincing(draw, pairs=3, shift=10.0, experiments=1000) >= 0.995
+    assert share_convincing(draw, pairs=3, shift=7.0, experiments=1000) >= 0.96
+    assert share_convincing(draw, pairs=5, shift=5.0, experiments=1000) >= 0.88
+
+
+def test_more_rivals_make_it_stricter():
+    control, treated = by_seed([10.0, 10.5, 11.0]), by_seed([14.0, 13.0, 14.5])
+    assert compare(REWARD, control, treated).convincing
+    assert not compare(REWARD, control, treated, rivals=10).convincing
+
+
+def test_recovery_is_the_share_of_the_way():
+    assert recovery(ACCURACY, sick=0.5, treated=0.9, healthy=0.9) == 1.0
+    assert recovery(ACCURACY, sick=0.5, treated=0.4, healthy=0.9) == -0.25
+    assert recovery(LOSS, sick=1.0, treated=0.9, healthy=1.0) == 0.0
