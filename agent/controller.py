@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,11 +13,18 @@ from agent.candidate import Candidate
 from agent.confirm import Confirmer
 from agent.diagnosis import Cost, Diagnosis, LedgerEntry
 from agent.episode import Episode
-from agent.errors import UsageError, WorkloadError
+from agent.errors import InfrastructureError, UsageError, WorkloadError
 from agent.findings import Findings
 from agent.launch import Launcher
 from agent.ledger import Ledger
-from agent.progress import Listener, ObjectiveChosen, Part, PartStarted, SymptomsFound
+from agent.progress import (
+    Listener,
+    Notice,
+    ObjectiveChosen,
+    Part,
+    PartStarted,
+    SymptomsFound,
+)
 from agent.report import to_markdown
 from agent.request import Request
 from agent.search import Search
@@ -83,22 +89,26 @@ class Controller:
         ledger = Ledger(self._request.tracking_uri, self._request.experiment, home())
         ledger.check()
         snapshot = Snapshot.take(workload.directory, workload.script)
-        with ExitStack() as stack:
-            stack.callback(ledger.close)
-            entry = ledger.start(self._request)
-            try:
-                diagnosis = self._run_trials(snapshot, ledger, entry)
-            except BaseException as error:
-                ledger.abort(f"{type(error).__name__}: {error}")
-                raise
-            ledger.finish(diagnosis, to_markdown(diagnosis))
+        ledger.open(self._request)
+        try:
+            diagnosis = self._run_trials(snapshot, ledger)
+        except BaseException as error:
+            ledger.abort(f"{type(error).__name__}: {error}")
+            ledger.close()
+            raise
+        ledger.finish(diagnosis, to_markdown(diagnosis))
+        try:
+            ledger.close()
+        except InfrastructureError as error:
+            # What was found is not lost with the record of it.
+            self._listener(Notice(str(error)))
         self._end_part()
         cost = diagnosis.cost.model_copy(
             update={"wall_s": self._elapsed(), "parts": dict(self._parts)}
         )
         return diagnosis.model_copy(update={"cost": cost})
 
-    def _run_trials(self, snapshot: Snapshot, ledger: Ledger, entry: LedgerEntry) -> Diagnosis:
+    def _run_trials(self, snapshot: Snapshot, ledger: Ledger) -> Diagnosis:
         findings = Findings()
         error = None
         request = self._request
@@ -107,7 +117,7 @@ class Controller:
             try:
                 self._observe(episode, findings)
                 if self._needs_trials(findings):
-                    self._search(episode, findings, entry)
+                    self._search(episode, findings, ledger.entry)
                     self._confirm(episode, findings)
             except WorkloadError as failure:
                 error = str(failure)
@@ -119,7 +129,7 @@ class Controller:
             wall_s=self._elapsed(),
             parts=dict(self._parts),
         )
-        return conclusion.draw(request, findings, cost, entry, error)
+        return conclusion.draw(request, findings, cost, ledger.entry, error)
 
     def _observe(self, episode: Episode, findings: Findings) -> None:
         """Run the script untreated, choose the metric and read the symptoms.

@@ -124,7 +124,8 @@ class Episode:
         """Say what came of a trial."""
         value = self._value(outcome)
         better = False
-        if value is not None and self.objective is not None and outcome.status != "cancelled":
+        treated = outcome.spec.treatment != CONTROL and outcome.status != "cancelled"
+        if treated and value is not None and self.objective is not None:
             better = self._best is None or self.objective.gain(self._best, value) > 0
             self._best = value if better else self._best
         number = outcome.spec.number

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import shutil
 import socket
@@ -27,6 +28,7 @@ _START_TIMEOUT = 180.0
 _CLOSE_TIMEOUT = 10.0
 _COLLECT = 0.2
 _MAX_LOSSES = 3
+_OBJECT_STORE = 100 * 2**20
 
 Report = tuple[int, Event | Outcome]
 
@@ -194,7 +196,7 @@ class Launcher:
         import ray
 
         limits = self._workload.limits
-        there = ray.cluster_resources()
+        there: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         slots = self._slots or max(1, int(there.get("CPU", 1)) // limits.cpus)
         if limits.gpus and self._slots is None:
             slots = max(1, min(slots, int(there.get("GPU", 0) / limits.gpus)))
@@ -293,19 +295,16 @@ def connected(address: str | None, cpus: int) -> Iterator[None]:
 def _init(address: str, cpus: int, folder: Path) -> None:
     import ray
 
-    quiet = {"logging_level": "ERROR", "log_to_driver": False}
+    local: dict[str, Any] = {}
+    if address == "local":
+        local = {
+            "num_cpus": cpus,
+            "include_dashboard": False,
+            "object_store_memory": _OBJECT_STORE,
+            "_temp_dir": str(folder),
+        }
     try:
-        if address == "local":
-            ray.init(
-                address="local",
-                num_cpus=cpus,
-                include_dashboard=False,
-                object_store_memory=100 * 2**20,
-                _temp_dir=str(folder),
-                **quiet,
-            )
-        else:
-            ray.init(address=address, **quiet)
+        ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False, **local)
     except Exception as error:
         raise InfrastructureError(f"Ray at {address}: {_first_line(error)}") from error
 

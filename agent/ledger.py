@@ -19,7 +19,6 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.candidate import write_treatment
 from agent.diagnosis import Diagnosis, LedgerEntry, Tried
 from agent.errors import AgentError, InfrastructureError, UsageError
 from agent.records import (
@@ -193,7 +192,7 @@ class _Book:
             self._client = _connect(store)
             self._experiment = _experiment_id(self._client, experiment, store)
         self._secrets = find_secrets(start.request.workload.args)
-        self._runs: dict[str, list[str]] = {}  # by their treatment
+        self._trials: dict[str, TrialRecord] = {}  # by their run
         resume = start.request.resume
         self._parent = self._resume(resume) if resume else self._start(start)
         self.entry = LedgerEntry(
@@ -248,14 +247,15 @@ class _Book:
             (folder / REST).write_text(hide(rest, self._secrets), encoding="utf-8")
             self._client.log_artifacts(run_id, name)
         self._client.set_terminated(run_id, record.status, end_time=record.ended)
-        treatment = write_treatment(record.outcome.spec.treatment)
-        self._runs.setdefault(treatment, []).append(run_id)
+        self._trials[run_id] = record
 
     def _write_finish(self, record: FinishRecord) -> None:
         for tried in record.diagnosis.tried:
-            for run_id in self._runs.get(write_treatment(tried.treatment), ()):
-                self._log(run_id, tags=tried_tags(tried))
-        self._log(self._parent, tags=record.tags, points=record.points)
+            for run_id, trial in self._trials.items():
+                if trial.outcome.spec.treatment == tried.treatment:
+                    self._log(run_id, tags=tried_tags(tried))
+        points = [*record.points, *record.curves(self._trials.values())]
+        self._log(self._parent, tags=record.tags, points=points)
         for name, text in record.files.items():
             self._client.log_text(self._parent, hide(text, self._secrets), name)
         self._client.update_run(self._parent, name=hide(record.name, self._secrets))

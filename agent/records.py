@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import fmean
 
 from agent.candidate import write_treatment
 from agent.diagnosis import Diagnosis, Tried
@@ -15,7 +16,7 @@ from agent.request import Request
 from agent.trace_file import write_trace
 from agent.workload import Outcome
 from probes.trace import Series, Status
-from remedies.treatment import describe
+from remedies.treatment import CONTROL, describe
 
 MAX_TAG = 8000  # characters, of MLflow's databases
 MAX_PARAM = 6000
@@ -224,7 +225,7 @@ class FinishRecord:
 
     @property
     def points(self) -> list[Point]:
-        """Effect and cost; ``agent.before`` and ``agent.after`` have the seed as their step."""
+        """Effect and cost; ``agent.before`` and ``agent.after`` are means over the seeds."""
         cost, fix = self.diagnosis.cost, self.diagnosis.fix
         points: list[Point] = [
             ("agent.trials", 0, float(cost.trials), 0),
@@ -241,8 +242,8 @@ class FinishRecord:
             of_fix |= {"p-value": fix.p_value, "noise": fix.noise}
             points += [(f"agent.{name}", 0, value, 0) for name, value in of_fix.items()]
             for name, values in ("before", fix.metric_before), ("after", fix.metric_after):
-                points += [(f"agent.{name}", seed, v, 0) for seed, v in values.items()]
-        return [p for p in points if math.isfinite(p[2]) and abs(p[2]) < _NO_METRIC]
+                points.append((f"agent.{name}", 0, fmean(values.values()), 0))
+        return [p for p in points if math.isfinite(p[2]) and abs(p[2]) < _NO_METRIC / 100]
 
     @property
     def files(self) -> dict[str, str]:
@@ -254,6 +255,23 @@ class FinishRecord:
         if self.diagnosis.fix and self.diagnosis.fix.patch:
             files["fix.patch"] = self.diagnosis.fix.patch
         return files
+
+    def curves(self, trials: Iterable[TrialRecord]) -> list[Point]:
+        """The metric of the first confirmation seed, untreated and treated, side by side."""
+        metric, fix = self.diagnosis.workload.metric, self.diagnosis.fix
+        if metric is None or fix is None:
+            return []
+        sides = {"control": CONTROL, "treated": fix.treatment}
+        specs = [trial.outcome.spec for trial in trials]
+        shared = [s.seed for s in specs if s.treatment == CONTROL and s.seed in fix.metric_after]
+        return [
+            (f"{metric.name}/{side}", step, value, at)
+            for side, treatment in sides.items()
+            for trial in trials
+            if trial.outcome.spec.treatment == treatment and trial.outcome.spec.seed in shared[:1]
+            for name, step, value, at in trial.points
+            if name == metric.name
+        ]
 
     def spool(self, folder: Path) -> None:
         """Write it to files."""

@@ -24,7 +24,7 @@ class Request(BaseModel):
         offer: Codes or names of remedies that must get a trial (``--try``), whatever was found.
         slots: Trials at a time; None: as many as the cores allow.
         address: Ray cluster to run on; None for a local one of our own.
-        tracking_uri: MLflow store; None for SQLite in the working directory.
+        tracking_uri: MLflow store; None for SQLite in the agent's home.
         experiment: MLflow experiment.
         resume: MLflow run of a diagnosis that broke off.
     """

@@ -183,7 +183,7 @@ class Study:
         self._study.tell(self._running.pop(number)[0], state=TrialState.PRUNED)
 
     def history(self) -> list[Heard]:
-        """All trials in their order, those of earlier sessions included; orphans have failed."""
+        """All trials in their order, resumed ones included; orphans have failed."""
         return [
             Heard(
                 number=trial.number,
@@ -258,7 +258,7 @@ class Study:
         return write_treatment((*self._base, action))
 
     def _known(self) -> set[str]:
-        """What was tried. What was cut off when an earlier session died has yet to be heard."""
+        """What was tried. What was cut off when the process died has yet to be heard."""
         orphans = set(self._study.user_attrs.get("orphans", ()))
         return {
             trial.user_attrs["treatment"]

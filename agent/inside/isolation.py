@@ -11,6 +11,7 @@ import select
 import signal
 import sys
 import tempfile
+from typing import Any
 
 from agent.inside.job import Job
 
@@ -90,7 +91,7 @@ def _redirect(job: Job) -> None:
 
 def _reset_multiprocessing() -> None:
     """Forget that this process came from a forkserver: the script may want one of its own."""
-    server = multiprocessing.forkserver._forkserver  # type: ignore[attr-defined]
+    server: Any = multiprocessing.forkserver._forkserver
     if server._forkserver_alive_fd is not None:
         os.close(server._forkserver_alive_fd)
     type(server).__init__(server)

@@ -112,13 +112,11 @@ class Keeper:
     def _job(self, spec: TrialSpec, scratch: Path) -> Job:
         shutil.rmtree(scratch, ignore_errors=True)
         copy = self._snapshot.lay_out(scratch / "files")
-        original, here = str(self._workload.directory), str(copy.directory)
+        theirs, ours = f"{self._workload.directory}{os.sep}", f"{copy.directory}{os.sep}"
         job = Job(
             script=copy.script,
             # An absolute path into the working directory means the copy, too.
-            args=tuple(
-                arg.replace(original + os.sep, here + os.sep) for arg in self._workload.args
-            ),
+            args=tuple(arg.replace(theirs, ours) for arg in self._workload.args),
             directory=copy.directory,
             scratch=scratch,
             links=copy.links,

@@ -8,7 +8,7 @@ script sets: its default store would spend seconds on database migrations in eac
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import wrapt
 
 Report = Callable[[str, Any, str], None]
+Arguments = tuple[Any, ...]
 
 _OF_MLFLOW_RUN = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_REGISTRY_URI")
 
@@ -75,18 +76,15 @@ class _Mlflow:
     ) -> Any:
         store = wrapped(self._uri)
         if "log_batch" not in vars(store) and hasattr(store, "log_batch"):
-            store.log_metric = self._reading(store.log_metric, lambda run, metric: [metric])
+            store.log_metric = self._reading(store.log_metric, "metric")
             for name in ("log_batch", "log_batch_async"):
-                log = self._reading(getattr(store, name), lambda run, metrics, *rest: metrics)
-                setattr(store, name, log)
+                setattr(store, name, self._reading(getattr(store, name), "metrics"))
         return store
 
-    def _reading(
-        self, log: Callable[..., Any], metrics_of: Callable[..., Iterable[Any]]
-    ) -> Callable[..., Any]:
+    def _reading(self, log: Callable[..., Any], name: str) -> Callable[..., Any]:
         def read_and_log(*args: Any, **kwargs: Any) -> Any:
-            positional = [*args, *kwargs.values()]
-            for metric in metrics_of(*positional):
+            given = _argument(args, kwargs, 1, name)
+            for metric in [given] if name == "metric" else given:
                 if not metric.key.startswith("system/"):
                     self._report(metric.key, metric.value, "mlflow")
             return log(*args, **kwargs)
@@ -108,7 +106,11 @@ class _TensorBoard:
         wrapt.wrap_function_wrapper(module, "SummaryWriter.add_scalars", self._add_scalars)
 
     def _init(
-        self, wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: dict[str, Any]
+        self,
+        wrapped: Callable[..., Any],
+        instance: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
     ) -> Any:
         folder = args[0] if args else kwargs.pop("log_dir", kwargs.pop("logdir", None))
         if folder is not None and os.path.isabs(folder):
@@ -116,17 +118,25 @@ class _TensorBoard:
         return wrapped(folder, *args[1:], **kwargs)
 
     def _add_scalar(
-        self, wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: dict[str, Any]
+        self,
+        wrapped: Callable[..., Any],
+        instance: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
     ) -> Any:
-        tag, value, *_ = [*args, *kwargs.values()]
-        self._report(tag, value, "tensorboard")
+        tag = _argument(args, kwargs, 0, "tag")
+        self._report(tag, _argument(args, kwargs, 1, "scalar_value"), "tensorboard")
         return wrapped(*args, **kwargs)
 
     def _add_scalars(
-        self, wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: dict[str, Any]
+        self,
+        wrapped: Callable[..., Any],
+        instance: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
     ) -> Any:
-        tag, values, *_ = [*args, *kwargs.values()]
-        for name, value in values.items():
+        tag = _argument(args, kwargs, 0, "main_tag")
+        for name, value in _argument(args, kwargs, 1, "tag_scalar_dict").items():
             self._report(f"{tag}/{name}", value, "tensorboard")
         return wrapped(*args, **kwargs)
 
@@ -137,7 +147,7 @@ class _Wandb:
     def __init__(self, report: Report) -> None:
         self._report = report
 
-    def patch(self, module: ModuleType) -> None:
+    def patch(self, module: Any) -> None:
         """Patch the package."""
         initialise = module.init
 
@@ -161,6 +171,10 @@ class _Wandb:
             return log(data, *args, **kwargs)
 
         return read_and_log
+
+
+def _argument(args: Arguments, kwargs: Mapping[str, Any], place: int, name: str) -> Any:
+    return args[place] if len(args) > place else kwargs[name]
 
 
 def _ignore(setter: Callable[..., Any]) -> Callable[..., None]:

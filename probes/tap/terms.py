@@ -31,6 +31,9 @@ _REDUCED = re.compile(r"^(Sum|Mean)Backward\d*$")
 _ASSIGNED = re.compile(r"^(?:self\.)?(\w+)\s*(?::[^=]+)?[-+*/]?=(?!=)")
 _MOST_NODES = 10_000
 
+_Key = tuple[Place, ...]
+"""Identity of a term: where in the user's code it is computed."""
+
 
 @dataclass(slots=True)
 class LossTerm:
@@ -131,7 +134,7 @@ class TermNames:
 
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
-        self._names: dict[tuple[Place, ...], str] = {}
+        self._names: dict[_Key, str] = {}
 
     def terms(self, root: Node, scalars: dict[Node, Scalar]) -> list[LossTerm]:
         """The named terms of a loss, from within its ``backward``.
@@ -140,39 +143,36 @@ class TermNames:
             root: Node of the loss.
             scalars: Scalars noted since the step began.
         """
-        by_place: dict[tuple[Place, ...], LossTerm] = {}
+        by_place: dict[_Key, LossTerm] = {}
         for number, node in enumerate(term_nodes(root, scalars)):
             noted = scalars.get(node)
             places = noted.places if noted else ()
-            key = places or (Place(self.__init__.__code__, number, 0),)  # type: ignore[misc]
+            key = places or (Place(TermNames.terms.__code__, number, 0),)
             term = by_place.setdefault(key, LossTerm("", self._source(places), []))
             term.nodes.append(node)
             if noted:
                 term.scalars.append(noted)
-        self._give_names(by_place, *self._local_names(root, scalars))
+        self._give_names(by_place, *self._variables(by_place, scalars))
         return list(by_place.values())
 
-    def _source(self, places: tuple[Place, ...]) -> str | None:
+    def _source(self, places: _Key) -> str | None:
         return self._sources.place(places[0].code, places[0].line) if places else None
 
     def _give_names(
         self,
-        by_place: dict[tuple[Place, ...], LossTerm],
-        local: dict[Node, str],
+        by_place: dict[_Key, LossTerm],
+        held: dict[_Key, str],
         totals: set[str],
     ) -> None:
         lines = [(k[0].code, k[0].line) for k in by_place]
         for key, term in by_place.items():
             if key not in self._names:
                 alone = lines.count((key[0].code, key[0].line)) == 1
-                name = next((local[n] for n in term.nodes if n in local), None)
-                name = name or self._name_from_line(key, term, alone, totals)
+                name = held.get(key) or self._name_from_line(key, term, alone, totals)
                 self._names[key] = self._unique(name, key)
             term.name = self._names[key]
 
-    def _name_from_line(
-        self, key: tuple[Place, ...], term: LossTerm, alone: bool, totals: set[str]
-    ) -> str:
+    def _name_from_line(self, key: _Key, term: LossTerm, alone: bool, totals: set[str]) -> str:
         if not term.scalars:
             return "loss"
         text = self._sources.text(key[0].code, key[0].line)
@@ -183,30 +183,35 @@ class TermNames:
             return key[0].code.co_name
         return term.scalars[0].operation
 
-    def _unique(self, name: str, key: tuple[Place, ...]) -> str:
+    def _unique(self, name: str, key: _Key) -> str:
         taken = set(self._names.values())
         if name not in taken:
             return name
         candidates = [f"{name}@{key[0].line}"] + [f"{name}@{key[0].line}.{n}" for n in range(2, 99)]
         return next(c for c in candidates if c not in taken)
 
-    def _local_names(
-        self, root: Node, scalars: dict[Node, Scalar]
-    ) -> tuple[dict[Node, str], set[str]]:
-        """Names of variables by the term that they hold; and of those that hold several."""
-        named: dict[Node, str] = {}
+    def _variables(
+        self, by_place: dict[_Key, LossTerm], scalars: dict[Node, Scalar]
+    ) -> tuple[dict[_Key, str], set[str]]:
+        """Names of local variables by the one term that they hold; and of those with several."""
+        place_of = {node: key for key, term in by_place.items() for node in term.nodes}
+        held: dict[_Key, str] = {}
+        exact: set[_Key] = set()
         totals: set[str] = set()
-        for user_frame in self._sources.stack():
-            for name, tensor in _scalar_variables(user_frame):
+        for frame in self._sources.stack():
+            for name, tensor in _scalar_variables(frame):
                 node = tensor.grad_fn
                 if node is None:
                     continue
-                below = term_nodes(node, scalars)
-                if node is root or len(below) > 1:
+                keys = {place_of[n] for n in term_nodes(node, scalars) if n in place_of}
+                if len(keys) > 1:
                     totals.add(name)
-                elif below[0] not in named or node is below[0]:
-                    named[below[0]] = name
-        return named, totals
+                for key in keys if len(keys) == 1 else ():
+                    # The variable that holds the bare term, rather than a multiple of it.
+                    if key not in held or (node in place_of and key not in exact):
+                        held[key] = name
+                        exact |= {key} if node in place_of else set()
+        return held, totals
 
 
 def _scalar_variables(frame: FrameType) -> Iterator[tuple[str, Tensor]]:

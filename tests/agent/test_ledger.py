@@ -132,7 +132,9 @@ def recorded(home):
     ledger.record(make_outcome(0), "observe")
     ledger.record(make_outcome(1, SWAP, level=0.8), "search")
     ledger.record(make_outcome(2, DROP, broken=True, status="raised"), "search")
-    ledger.record(make_outcome(3, SWAP, seed=1, status="cancelled"), "confirm")
+    ledger.record(make_outcome(3, SWAP, seed=2, status="cancelled"), "confirm")
+    ledger.record(make_outcome(4, seed=1), "confirm")
+    ledger.record(make_outcome(5, SWAP, seed=1, level=0.8), "confirm")
     ledger.finish(make_diagnosis(), "**fixed** with key s3cret-value")
     ledger.close()
     return entry
@@ -167,13 +169,22 @@ class TestDiagnosis:
         assert tags["agent.metric"] == "val_acc:max"
         assert tags["mlflow.note.content"].startswith("**fixed**")
 
-    def test_effect_and_cost_are_metrics(self, parent, client):
+    def test_effect_and_cost_are_metrics(self, parent):
         metrics = parent.data.metrics
         assert metrics["agent.effect"] == 0.4
         assert (metrics["agent.ci-low"], metrics["agent.ci-high"]) == (0.35, 0.45)
         assert (metrics["agent.trials"], metrics["agent.seconds"]) == (3, 12.5)
-        before = client.get_metric_history(parent.info.run_id, "agent.before")
-        assert [(point.step, point.value) for point in before] == [(1, 0.5)]
+        assert metrics["agent.after"] == pytest.approx(0.905)
+        assert "agent.before" not in metrics  # one of the runs diverged
+
+    def test_the_cure_can_be_seen_as_two_curves(self, parent, client):
+        curves = [
+            client.get_metric_history(parent.info.run_id, f"val_acc/{side}")
+            for side in ("control", "treated")
+        ]
+        assert [point.step for point in curves[0]] == list(range(0, 100, 10))
+        assert [len(curve) for curve in curves] == [10, 10]
+        assert curves[1][0].value - curves[0][0].value == pytest.approx(0.3)
 
     def test_what_was_asked_for_are_params(self, parent):
         params = parent.data.params
@@ -198,7 +209,7 @@ class TestDiagnosis:
 
 class TestTrials:
     def test_each_trial_is_a_nested_run(self, trials):
-        assert sorted(trials) == [0, 1, 2, 3]
+        assert sorted(trials) == [0, 1, 2, 3, 4, 5]
         assert trials[0].info.run_name == "control | seed 0"
         assert trials[1].info.run_name == "swap-norm(to=layer) @ net.1 | seed 0"
 

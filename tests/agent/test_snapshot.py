@@ -42,11 +42,11 @@ def test_what_nobody_trains_with_is_left_out(tmp_path: Path) -> None:
         venv__pyvenv="",
         mlruns__0__x="",
         node_modules__x="",
-        src____pycache____x="",
         src__env="",
     )
     (tmp_path / "project/venv/pyvenv.cfg").write_text("")
     (tmp_path / "project/.git").mkdir()
+    (tmp_path / "project/src/__pycache__").mkdir()
     (tmp_path / "project/mlflow.db").write_text("")
     taken = Snapshot.take(tmp_path / "project", tmp_path / "project/train")
     script = taken.unpack(tmp_path / "scratch")
