@@ -17,6 +17,7 @@ from agent.errors import InfrastructureError, UsageError, WorkloadError
 from agent.findings import Findings
 from agent.launch import Launcher
 from agent.ledger import Ledger
+from agent.markdown import to_markdown
 from agent.progress import (
     Listener,
     Notice,
@@ -25,7 +26,6 @@ from agent.progress import (
     PartStarted,
     SymptomsFound,
 )
-from agent.report import to_markdown
 from agent.request import Request
 from agent.search import Search
 from agent.snapshot import Snapshot
@@ -89,7 +89,7 @@ class Controller:
         ledger = Ledger(self._request.tracking_uri, self._request.experiment, home())
         ledger.check()
         snapshot = Snapshot.take(workload.directory, workload.script)
-        ledger.open(self._request)
+        ledger.open(self._request, snapshot.digest)
         try:
             diagnosis = self._run_trials(snapshot, ledger)
         except BaseException as error:
@@ -113,7 +113,8 @@ class Controller:
         error = None
         request = self._request
         with Launcher(snapshot, request.workload, request.slots, request.address) as launcher:
-            episode = Episode(launcher, self._listener, ledger.record, self._probes)
+            known = ledger.known if request.resume else []
+            episode = Episode(launcher, self._listener, ledger.record, self._probes, known)
             try:
                 self._observe(episode, findings)
                 if self._needs_trials(findings):
@@ -158,8 +159,9 @@ class Controller:
             return Objective.infer(baseline.trace)
         metrics = baseline.trace.metrics
         if name not in metrics:
-            known = suggest(name, list(metrics)) if metrics else ": the script reports none"
-            raise UsageError(f"the script reports no metric {name!r}{known}")
+            near = suggest(name, list(metrics)).partition(" (")[0]
+            known = f"It reports: {', '.join(metrics)}" if metrics else "It reports none at all"
+            raise UsageError(f"the script reports no metric {name!r}{near or '.'} {known}")
         mode = self._request.mode or infer_mode(name)
         return Objective(name=name, mode=mode, source=metrics[name].source)
 

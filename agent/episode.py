@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from agent.assessment import Assessment, assess, read_symptoms
-from agent.launch import Launcher
+from agent.candidate import write_treatment
+from agent.launch import Launcher, Report
 from agent.progress import Listener, Part, TrialEnded, TrialProgressed, TrialStarted
 from agent.workload import Outcome, TrialSpec
 from probes.base import Probe
@@ -28,6 +31,7 @@ class Episode:
         listener: Is told what happens.
         record: Takes every outcome as it comes.
         probes: Read the traces.
+        known: Outcomes of an earlier session, which are not run again.
     """
 
     def __init__(
@@ -36,12 +40,16 @@ class Episode:
         listener: Listener,
         record: Recorder,
         probes: Sequence[Probe],
+        known: Iterable[Outcome] = (),
     ) -> None:
         self._launcher = launcher
         self._listener = listener
         self._record = record
         self._best: float | None = None
         self._parts: dict[int, Part] = {}
+        self._known = {_identity(outcome.spec): outcome for outcome in known}
+        self._waiting: deque[Report] = deque()
+        self._recalled: deque[Outcome] = deque()
         self.probes = tuple(probes)
         self.objective: Objective | None = None
         self.outcomes: dict[int, Outcome] = {}
@@ -59,16 +67,26 @@ class Episode:
 
     @property
     def spent(self) -> float:
-        """What all trials so far cost, in runs of the untreated script."""
-        baseline = self.outcomes[0].trace.steps if 0 in self.outcomes else 0
-        return self.steps / baseline if baseline else float(len(self.outcomes))
+        """What all trials so far cost, in runs of the untreated script.
+
+        Measured in optimizer steps; in runs where the untreated script broke off early.
+        """
+        baseline = self.outcomes.get(0)
+        if baseline is None or baseline.status not in ("completed", "stopped"):
+            return float(len(self.outcomes))
+        return self.steps / max(1, baseline.trace.steps)
 
     def start(self, treatment: Treatment, seed: int, part: Part) -> int:
         """Send a trial to a host; returns its number."""
         number = len(self._parts)
         self._parts[number] = part
         self._listener(TrialStarted(number, describe(treatment), seed, part))
-        self._launcher.submit(TrialSpec(number, treatment, seed))
+        spec = TrialSpec(number, treatment, seed)
+        known = self._known.get(_identity(spec))
+        if known is not None:
+            self._recalled.append(replace(known, spec=spec))
+        else:
+            self._launcher.submit(spec)
         return number
 
     def cancel(self, number: int) -> None:
@@ -82,11 +100,13 @@ class Episode:
             watch: Sees every event of the running trials with the trial's number; when it returns
                 true, that trial is cancelled.
         """
+        if self._recalled:
+            return self._keep(self._recalled.popleft())
         while True:
-            for number, report in self._launcher.poll():
+            for number, report in self._reports():
                 if isinstance(report, Outcome):
-                    self._keep(report)
-                    return report
+                    self._record(report, self._parts[number])
+                    return self._keep(report)
                 self._tell_progress(number, report)
                 if watch is not None and watch(number, report):
                     self.cancel(number)
@@ -137,11 +157,18 @@ class Episode:
         value = outcome.value(self.objective)
         return None if value == self.objective.worst else value
 
-    def _keep(self, outcome: Outcome) -> None:
+    def _reports(self) -> Iterator[Report]:
+        """What the launcher has to say, one by one: what is not taken now is kept for later."""
+        while not self._waiting:
+            self._waiting.extend(self._launcher.poll())
+        while self._waiting:
+            yield self._waiting.popleft()
+
+    def _keep(self, outcome: Outcome) -> Outcome:
         self.outcomes[outcome.spec.number] = outcome
         if outcome.spec.treatment == CONTROL and outcome.status != "cancelled":
             self.controls[outcome.spec.seed] = outcome
-        self._record(outcome, self._parts[outcome.spec.number])
+        return outcome
 
     def _tell_progress(self, number: int, event: Event) -> None:
         if event["event"] == "progress":
@@ -149,3 +176,7 @@ class Episode:
         elif event["event"] == "metric" and self.objective is not None:
             if event["name"] == self.objective.name:
                 self._listener(TrialProgressed(number, event["step"], event["value"]))
+
+
+def _identity(spec: TrialSpec) -> tuple[str, int]:
+    return write_treatment(spec.treatment), spec.seed

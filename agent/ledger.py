@@ -14,11 +14,12 @@ import queue
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent.candidate import read_treatment
 from agent.diagnosis import Diagnosis, LedgerEntry, Tried
 from agent.errors import AgentError, InfrastructureError, UsageError
 from agent.records import (
@@ -36,8 +37,8 @@ from agent.records import (
 from agent.redact import find_secrets, hide
 from agent.request import Request
 from agent.store import Store
-from agent.trace_file import REST, read_trace, write_trace
-from agent.workload import Outcome
+from agent.trace_file import REST, TABLE, read_trace, write_trace
+from agent.workload import Outcome, TrialSpec
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -61,18 +62,19 @@ class Ledger:
     Args:
         tracking_uri: MLflow store; None for SQLite in ``directory``.
         experiment: Name of the experiment; made when there is none.
-        directory: Folder of the store, and of ``.agent/spool`` for what could not be recorded.
+        directory: Folder of the store, and of ``spool`` for what could not be recorded.
     """
 
     def __init__(self, tracking_uri: str | None, experiment: str, directory: Path) -> None:
         self._store = Store.locate(tracking_uri, directory)
         self._experiment = experiment
-        self._spool = directory / ".agent" / "spool"
+        self._spool = directory / "spool"
         self._records: queue.SimpleQueue[Record | None] = queue.SimpleQueue()
         self._entry: Future[LedgerEntry] = Future()
         self._thread: threading.Thread | None = None
         self._error: Exception | None = None
         self._spooled: Path | None = None
+        self._known: list[Outcome] = []
         self._told = False  # whether somebody knows that it failed, or cannot care
 
     def check(self) -> None:
@@ -83,15 +85,23 @@ class Ledger:
         """
         self._store.check()
 
-    def open(self, request: Request) -> None:
-        """Begin the record without waiting for it."""
+    def open(self, request: Request, digest: str = "") -> None:
+        """Begin the record without waiting for it.
+
+        Args:
+            request: What was asked for; where it resumes a diagnosis, its record goes on.
+            digest: Of the user's files; trials of other files are not taken for known.
+        """
+        start = StartRecord(request, time.time(), digest)
         self._thread = threading.Thread(
-            target=self._work,
-            args=(StartRecord(request, time.time()),),
-            name="ledger",
-            daemon=True,
+            target=self._work, args=(start,), name="ledger", daemon=True
         )
         self._thread.start()
+
+    @property
+    def known(self) -> list[Outcome]:
+        """Trials that the resumed diagnosis had finished; waits until they are read."""
+        return self._known if self.entry else []
 
     @property
     def entry(self) -> LedgerEntry:
@@ -157,6 +167,7 @@ class Ledger:
         book: _Book | None = None
         try:
             book = _Book(self._store, self._experiment, start)
+            self._known = book.known
             self._entry.set_result(book.entry)
         except Exception as error:
             self._error = error
@@ -193,8 +204,9 @@ class _Book:
             self._experiment = _experiment_id(self._client, experiment, store)
         self._secrets = find_secrets(start.request.workload.args)
         self._trials: dict[str, TrialRecord] = {}  # by their run
+        self.known: list[Outcome] = []
         resume = start.request.resume
-        self._parent = self._resume(resume) if resume else self._start(start)
+        self._parent = self._resume(resume, start.digest) if resume else self._start(start)
         self.entry = LedgerEntry(
             tracking_uri=store.shown, experiment_id=self._experiment, run_id=self._parent
         )
@@ -220,7 +232,7 @@ class _Book:
         self._log(run.info.run_id, params=start.params)
         return str(run.info.run_id)
 
-    def _resume(self, run_id: str) -> str:
+    def _resume(self, run_id: str, digest: str) -> str:
         from mlflow.exceptions import MlflowException
 
         try:
@@ -232,7 +244,29 @@ class _Book:
         self._experiment = run.info.experiment_id
         self._log(run_id, tags={"agent.verdict": "running"})
         self._client.update_run(run_id, status="RUNNING")
+        if run.data.tags.get("agent.files", "") == digest:
+            self.known = list(self._finished_trials(run_id))
         return run_id
+
+    def _finished_trials(self, parent: str) -> Iterator[Outcome]:
+        """The trials of a diagnosis that were recorded to their end."""
+        runs = self._client.search_runs(
+            [self._experiment], f"tags.`mlflow.parentRunId` = '{parent}'", max_results=1000
+        )
+        for run in runs:
+            tags, times = run.data.tags, run.info
+            if times.status == "RUNNING" or tags.get("agent.ending") == "cancelled":
+                continue
+            with tempfile.TemporaryDirectory(prefix="agent-trace-") as folder:
+                for name in (TABLE, REST):
+                    self._client.download_artifacts(run.info.run_id, name, folder)
+                trace = read_trace(Path(folder))
+            treatment = read_treatment(tags["agent.treatment"])
+            spec = TrialSpec(int(tags["agent.trial"]), treatment, int(tags["agent.seed"]))
+            seconds = (times.end_time - times.start_time) / 1000
+            outcome = Outcome(spec, trace, times.start_time / 1000, seconds)
+            self._trials[run.info.run_id] = TrialRecord(outcome, tags["agent.part"])
+            yield outcome
 
     def _write_trial(self, record: TrialRecord) -> None:
         tags = {"mlflow.parentRunId": self._parent, "mlflow.user": _user()}

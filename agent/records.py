@@ -39,10 +39,17 @@ Point = tuple[str, int, float, int]
 
 @dataclass(frozen=True)
 class StartRecord:
-    """A diagnosis begins."""
+    """A diagnosis begins.
+
+    Attributes:
+        request: What was asked for.
+        time: Unix time in seconds.
+        digest: Of the user's files, see `Snapshot.digest`.
+    """
 
     request: Request
-    time: float  # Unix time in seconds
+    time: float
+    digest: str = ""
 
     @property
     def name(self) -> str:
@@ -56,6 +63,7 @@ class StartRecord:
         return {
             "agent.verdict": "running",
             "agent.script": str(script),
+            "agent.files": self.digest,
             "agent.schema": "1",
             "mlflow.source.name": str(script),
             "mlflow.source.type": "LOCAL",

@@ -257,7 +257,8 @@ def explain(heard: Heard, best: Heard | None, trace: Trace) -> str:
     if assessment.gain <= 0:
         return f"no improvement: {change}"
     if assessment.remaining:
-        return f"{', '.join(assessment.remaining)} remains ({change})"
+        stays = "remains" if len(assessment.remaining) == 1 else "remain"
+        return f"{', '.join(assessment.remaining)} {stays} ({change})"
     if best is not None and best is not heard:
         return f"recovers too ({change}), but {best.treatment[-1]} does better; not confirmed"
     return change

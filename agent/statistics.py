@@ -150,16 +150,6 @@ def compare(
     )
 
 
-def recovery(objective: Objective, sick: float, treated: float, healthy: float) -> float:
-    """Which share of the way from the sick to the healthy value the treated run has gone.
-
-    >>> recovery(Objective(name="loss", mode="min"), sick=2.0, treated=0.7, healthy=0.5)
-    0.87
-    """
-    way = objective.gain(sick, healthy)
-    return round(objective.gain(sick, treated) / way, 2) if way else 0.0
-
-
 def _student(gains: list[float], resolution: float) -> tuple[tuple[float, float], float]:
     """95 % interval of the mean, and the one-sided p-value of the mean not being positive."""
     effect = fmean(gains)

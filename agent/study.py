@@ -196,12 +196,6 @@ class Study:
             if "treatment" in trial.user_attrs
         ]
 
-    def ranked(self) -> list[Heard]:
-        """The trials that ran to their end without diverging, best first."""
-        sign = -1 if self.objective.mode == "max" else 1
-        ended = [h for h in self.history() if h.value is not None and not h.diverged]
-        return sorted(ended, key=lambda heard: sign * (heard.value or 0.0))
-
     @property
     def _starting(self) -> bool:
         """Whether too little is known for the sampler to be wiser than the weights."""

@@ -27,7 +27,9 @@ from agent.progress import (
     TrialProgressed,
     TrialStarted,
 )
-from agent.report import ReportConsole, duration, location, number, plain
+from agent.report import ReportConsole
+from agent.text import duration, number, plain
+from agent.wording import location
 
 Detail = Literal["quiet", "normal", "verbose"]
 Clock = Callable[[], float]

@@ -8,7 +8,9 @@ from collections.abc import Iterable
 from probes.base import Probe
 from probes.objective import Objective
 from probes.symptom import Symptom
-from probes.trace import Trace
+from probes.trace import Series, Trace
+
+_EXPLODED = 1e3
 
 
 class NonFiniteTraining(Probe):
@@ -22,7 +24,10 @@ class NonFiniteTraining(Probe):
         From the first such step on nothing is learned, and all that was learned is overwritten.
 
     Rule:
-        The last probed value of the loss is not finite, or the last value of the metric is not.
+        The last probed value of the loss, of a module's output or of the metric is not finite.
+        A
+        run that ended abnormally counts, too, when its last loss was a thousand times the first or
+        more: such a script has stopped itself before the loss overflowed in our sight.
         A single non-finite gradient that loss scaling skips is no alarm. The place is the first
         module, in the order of the forward pass, at the earliest step with such an output.
 
@@ -42,11 +47,21 @@ class NonFiniteTraining(Probe):
         """See `Probe.read`."""
         losses = trace.signal("train", "loss", "loss.value")
         curve = metric.series(trace) if metric else losses
-        broken = [s for s in (losses, curve) if s.values and not math.isfinite(s.values[-1])]
-        if not broken:
+        outputs = [trace.signal("train", w, "output.mean") for w in trace.places("output.mean")]
+        everything = (losses, curve, *outputs)
+        broken = [s for s in everything if s.values and not math.isfinite(s.values[-1])]
+        if broken:
+            onset = min(next(step for step, v in s if not math.isfinite(v)) for s in broken)
+            where, step = self._first_place(trace, onset)
+            message = f"not finite from step {step} of {trace.steps} on, first seen at {where}"
+        elif _stopped_itself(trace) and _explodes(losses):
+            where, step = "loss", losses.steps[-1]
+            message = (
+                f"the loss rose from {losses.values[0]:.3g} to {losses.values[-1]:.3g} in {step} "
+                f"steps, and the script stopped itself"
+            )
+        else:
             return
-        onset = min(next(step for step, v in s if not math.isfinite(v)) for s in broken)
-        where, step = self._first_place(trace, onset)
         info = trace.modules.get(where)
         yield Symptom(
             code=self.code,
@@ -56,7 +71,7 @@ class NonFiniteTraining(Probe):
             source=info.source if info else None,
             step=step,
             evidence={"step": step, "steps": trace.steps},
-            message=f"not finite from step {step} of {trace.steps} on, first seen at {where}",
+            message=message,
         )
 
     def _first_place(self, trace: Trace, onset: int) -> tuple[str, int]:
@@ -68,3 +83,12 @@ class NonFiniteTraining(Probe):
                         first = (where, step)
                     break
         return first
+
+
+def _stopped_itself(trace: Trace) -> bool:
+    return trace.ending is not None and trace.ending.status in ("raised", "exited")
+
+
+def _explodes(losses: Series) -> bool:
+    values = losses.finite.values
+    return len(values) > 1 and values[-1] >= _EXPLODED * abs(values[0]) > 0

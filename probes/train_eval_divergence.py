@@ -26,10 +26,11 @@ class TrainEvalDivergence(Probe):
         validation metric stays where it is, and no change of the loss reaches it.
 
     Rule:
-        At one running-statistics norm at least, and at the output of the part that contains all
-        such norms, the standard deviation over the samples differs by a factor of two or more
-        between evaluation and training, or the mean by one training standard deviation or more, in
-        the median over the second half of the run. A factor of two is severity 0.5, four is 1.
+        At one running-statistics norm at least, and at the output of a part that contains all such
+        norms (that where it is worst), the standard deviation over the samples differs by a factor
+        of two or more between evaluation and training, or the mean by one training standard
+        deviation or more, in the median over the second half of the run. A factor of two is
+        severity 0.5, four is 1.
         Parts without such norms are left out: dropout rightly computes something else.
 
     Example:
@@ -51,7 +52,8 @@ class TrainEvalDivergence(Probe):
         diverging = [where for where in norms if self._divergence(trace, where) >= _TWOFOLD]
         if not diverging:
             return
-        part = _common_part(trace, diverging, norms)
+        # Around the norms the harm is where the two phases lie furthest apart.
+        part = max(_common_parts(trace, diverging, norms), key=lambda w: self._divergence(trace, w))
         divergence = self._divergence(trace, part)
         severity = min(1.0, 0.5 * divergence / _TWOFOLD)
         train, evaluated = self._spread(trace, part, "train"), self._spread(trace, part, "eval")
@@ -113,20 +115,9 @@ def _containers(trace: Trace, where: str) -> list[str]:
     return found
 
 
-def _common_part(trace: Trace, diverging: list[str], norms: list[str]) -> str:
-    """The innermost module around all norms of the model that the first diverging one is in."""
+def _common_parts(trace: Trace, diverging: list[str], norms: list[str]) -> list[str]:
+    """The modules around all norms of the model that the first diverging one is in."""
     around = _containers(trace, diverging[0])
-    if not around:
-        return diverging[0]
     same_model = [c for where in norms if (c := _containers(trace, where))[-1:] == around[-1:]]
-    return next(
-        part
-        for part in around
-        if (all(part in others for others in same_model) and _is_called(trace, part))
-        or part == around[-1]
-    )
-
-
-def _is_called(trace: Trace, where: str) -> bool:
-    """Whether the module has a forward pass of its own; a `ModuleList` has none."""
-    return len(trace.signal("eval", where, "output.std")) > 0
+    common = [part for part in around if all(part in others for others in same_model)]
+    return common or diverging[:1]

@@ -36,8 +36,6 @@ def isolate(job: Job, descriptor: int) -> None:
     _reset_multiprocessing()
     _set_environment(job)
     os.chdir(job.directory)
-    # What processes started with "spawn" change to.
-    multiprocessing.process.ORIGINAL_DIR = str(job.directory)  # type: ignore[attr-defined]
 
 
 def _die_with_parent() -> None:

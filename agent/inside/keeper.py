@@ -136,7 +136,8 @@ class Keeper:
             child.start()
             writer.close()
             pipe = EventPipe(reader.fileno())
-            watch = Watch(self._workload.limits, child.pid or 0, job.log)
+            server = multiprocessing.forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
+            watch = Watch(self._workload.limits, child.pid or 0, server, job.log)
             cut: Ending | None = None
             try:
                 while cut is None and not wait([child.sentinel], timeout=_LOOK):

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import pkgutil
+import sys
+import warnings
 
 from agent.inside.process import one_line
 
 # Where a fault of the installation is found, the forkserver itself must live to tell it.
 ERROR = ""
+
+_PR_SET_CHILD_SUBREAPER = 36
 
 
 def _import_all(package: str) -> None:
@@ -20,6 +25,17 @@ def _import_all(package: str) -> None:
         importlib.import_module(f"{package}.{info.name}")
 
 
+def _adopt_orphans() -> None:
+    """Become the parent of what a trial leaves behind, so that its host finds and ends it.
+
+    The forkserver waits for any child, and warns of those that it did not fork.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+        warnings.filterwarnings("ignore", "forkserver: waitpid returned unexpected pid")
+
+
+_adopt_orphans()
 try:
     importlib.import_module("agent.inside.trial")
     for _package in ("probes.tap", "remedies"):

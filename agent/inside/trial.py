@@ -55,6 +55,7 @@ def run(job: Job, emit: Callable[[Event], None]) -> Ending:
 def _forget_exit_handlers() -> None:
     """Leave out the handlers of what was preloaded: those of torch take longer than a fork."""
     atexit._clear()
+    weakref.finalize._registry.clear()  # type: ignore[attr-defined]
     for handler in (
         weakref.finalize._exitfunc,  # type: ignore[attr-defined]
         logging.shutdown,

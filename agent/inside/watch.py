@@ -68,13 +68,15 @@ class Watch:
     Args:
         limits: What it may use.
         pid: The process, which is the leader of its group.
+        server: The forkserver that it came from, which has no other children.
         log: File that it writes to.
     """
 
-    def __init__(self, limits: Limits, pid: int, log: Path) -> None:
+    def __init__(self, limits: Limits, pid: int, server: int, log: Path) -> None:
         self._limits = limits
         self._pid = pid
         self._log = log
+        self._server = psutil.Process(server)
         self._started = time.monotonic()
         self._measured = self._started
 
@@ -98,16 +100,24 @@ class Watch:
 
     def kill(self) -> None:
         """End the process and everything that it started."""
-        family = _family(self._pid)
-        for _ in range(20):  # Until the group is empty: a member may be forking right now.
-            try:
+        for _ in range(20):  # A member may be forking right now.
+            family = self._descendants()
+            with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._pid, signal.SIGKILL)
-            except (ProcessLookupError, PermissionError):
+            for member in family:
+                with contextlib.suppress(psutil.Error):
+                    member.kill()
+            if not family:
                 break
-            time.sleep(0.005)
-        for member in family:
-            with contextlib.suppress(psutil.Error):
-                member.kill()
+            time.sleep(0.002)
+
+    def _descendants(self) -> list[psutil.Process]:
+        """Living processes of the trial; its orphans are children of the forkserver."""
+        try:
+            found = self._server.children(recursive=True)
+        except psutil.Error:
+            return []
+        return [process for process in found if _is_alive(process)]
 
     def _uses_more_than(self, limit: int) -> bool:
         """Whether resident memory is above the limit, pages that processes share counted once."""
@@ -153,6 +163,13 @@ def _family(pid: int) -> list[psutil.Process]:
         return [process, *process.children(recursive=True)]
     except psutil.Error:
         return []
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
 
 
 def _memory(process: psutil.Process, kind: str) -> int:

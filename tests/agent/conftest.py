@@ -1,14 +1,21 @@
 import hashlib
+import json
+import sys
 import textwrap
+import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from agent.diagnosis import Diagnosis, WorkloadSummary
 from agent.launch import Launcher, connected
+from agent.progress import Listener, PartStarted
+from agent.request import Request
 from agent.snapshot import LARGE, Snapshot
 from agent.workload import Limits, Outcome, TrialSpec, Workload
 
+NASTY = "net[bold]x[/bold]\x1b[31m|<b>*_`\u202e\n# h"
 Write = Callable[[str, str], Path]
 
 
@@ -83,3 +90,78 @@ def outcomes() -> Callable[..., list[Outcome]]:
         return [found[spec.number] for spec in specs]
 
     return outcomes
+
+
+class FakeController:
+    """Stands in for the controller: keeps the request, answers what it is told to."""
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+        self.answer: Diagnosis | BaseException
+        self.before: Callable[[], None] = lambda: None
+        self.will_answer()
+
+    def will_answer(self, verdict: str = "healthy", **changes: object) -> None:
+        found = {"verdict": verdict, "workload": WorkloadSummary(script="train.py", steps=10)}
+        self.answer = Diagnosis.model_validate(found | changes)
+
+    def diagnose(self, request: Request, listener: Listener) -> Diagnosis:
+        self.requests.append(request)
+        listener(PartStarted("observe"))
+        self.before()
+        if isinstance(self.answer, BaseException):
+            raise self.answer
+        return self.answer
+
+    @property
+    def request(self) -> Request:
+        return self.requests[-1]
+
+
+@pytest.fixture
+def controller(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeController:
+    """Takes the place of the controller, in a working directory that has a train.py."""
+    fake = FakeController()
+    module = types.ModuleType("agent.controller")
+    module.diagnose = fake.diagnose  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "agent.controller", module)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    Path("train.py").write_text("print('loss=1')\n")
+    return fake
+
+
+@pytest.fixture
+def complaint(capsys: pytest.CaptureFixture[str]) -> Callable[[], str]:
+    """Gives the one line on stderr, with nothing on stdout."""
+
+    def complaint() -> str:
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        lines = [line for line in captured.err.splitlines() if line.startswith("agent: ")]
+        assert len(lines) == 1, captured.err
+        return lines[0]
+
+    return complaint
+
+
+@pytest.fixture
+def diagnosis() -> Callable[..., Diagnosis]:
+    """Makes the diagnosis of fixed.json, with changes."""
+    found = json.loads(Path(__file__).with_name("fixed.json").read_text())
+    return lambda **changes: Diagnosis.model_validate(found | changes)
+
+
+@pytest.fixture
+def nasty(diagnosis: Callable[..., Diagnosis]) -> Diagnosis:
+    """A diagnosis in which whatever a script can name is made to break what shows it."""
+    whole = diagnosis()
+    evil = [{"remedy": "R101", "name": NASTY, "target": NASTY, "params": {"to": NASTY}}]
+    return diagnosis(
+        summary=NASTY,
+        workload=whole.workload.model_dump() | {"script": NASTY, "args": [NASTY]},
+        symptoms=[whole.symptoms[0].model_dump() | {"where": NASTY, "message": NASTY}],
+        tried=[whole.tried[0].model_dump() | {"treatment": evil, "reason": NASTY}],
+        fix=whole.fix.model_dump() | {"treatment": evil, "advice": NASTY, "patch": NASTY + "```"},
+        mlflow={"tracking_uri": NASTY, "experiment_id": NASTY, "run_id": NASTY},
+    )

@@ -387,7 +387,7 @@ class TestFailures:
         ledger.finish(make_diagnosis(), "fixed")
         with pytest.raises(InfrastructureError, match="what it did not take is in") as caught:
             ledger.close()
-        spool = tmp_path / ".agent" / "spool" / entry.run_id
+        spool = tmp_path / "spool" / entry.run_id
         assert str(spool) in str(caught.value)
         assert not (spool / "trial-000").exists()
         assert read_trace(spool / "trial-001").metrics == make_trace().metrics

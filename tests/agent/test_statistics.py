@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from agent.statistics import compare, recovery
+from agent.statistics import compare
 from probes.objective import Objective
 
 ACCURACY = Objective(name="val_acc", mode="max")
@@ -168,9 +168,3 @@ def test_more_rivals_make_it_stricter():
     control, treated = by_seed([10.0, 10.5, 11.0]), by_seed([14.0, 13.0, 14.5])
     assert compare(REWARD, control, treated).convincing
     assert not compare(REWARD, control, treated, rivals=10).convincing
-
-
-def test_recovery_is_the_share_of_the_way():
-    assert recovery(ACCURACY, sick=0.5, treated=0.9, healthy=0.9) == 1.0
-    assert recovery(ACCURACY, sick=0.5, treated=0.4, healthy=0.9) == -0.25
-    assert recovery(LOSS, sick=1.0, treated=0.9, healthy=1.0) == 0.0

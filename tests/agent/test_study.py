@@ -115,9 +115,8 @@ def test_learns_where_the_optimum_is(journal):
         (tried,) = asked.treatment
         bad = tried.remedy != "R107"
         study.tell(asked.number, 5.0 if bad else abs(math.log10(tried.params["factor"]) + 2))
-    best = study.ranked()[0]
+    best = min(study.history(), key=lambda heard: heard.value)
     assert best.treatment[0].params["factor"] == pytest.approx(0.01, rel=0.6)
-    assert best.value < study.ranked()[-1].value
 
 
 def test_likelier_candidates_are_tried_more_before_anything_is_known(journal):
@@ -139,7 +138,6 @@ def test_a_diverged_run_is_told_as_just_worse_than_the_worst(journal, objective,
     assert all(heard.state == "completed" for heard in history)
     worst = (1.5 if sign > 0 else 1.0) + sign * 0.5
     assert [heard.value for heard in history[2:]] == pytest.approx([worst, worst])
-    assert [heard.number for heard in study.ranked()] == ([0, 1] if sign > 0 else [1, 0])
 
 
 class TestPruning:

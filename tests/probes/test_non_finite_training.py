@@ -28,3 +28,12 @@ def test_a_metric_that_ends_so_is_enough(make_trace) -> None:
 def test_one_step_that_loss_scaling_skips_is_none(make_trace) -> None:
     signals = {("train", "loss", "loss.value"): [1.0, INF, 0.9, 0.8]}
     assert not list(NonFiniteTraining().read(make_trace(signals)))
+
+
+def test_a_script_that_stops_itself_before_the_loss_overflows(make_trace) -> None:
+    signals = {("train", "loss", "loss.value"): [1.0, 40.0, 9e5]}
+    stopped, completed = make_trace(signals), make_trace(signals)
+    stopped.feed({"event": "ending", "status": "raised", "message": "RuntimeError: diverged"})
+    completed.feed({"event": "ending", "status": "completed"})
+    assert [s.where for s in NonFiniteTraining().read(stopped)] == ["loss"]
+    assert not list(NonFiniteTraining().read(completed))

@@ -1,0 +1,95 @@
+"""The diagnosis as Markdown, for the description of the MLflow run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from agent.diagnosis import Diagnosis
+from agent.text import plain
+from agent.wording import (
+    advice,
+    change,
+    costs,
+    headline,
+    location,
+    next_steps,
+    reason,
+    seed_rows,
+    setting,
+    statistics,
+)
+from remedies.treatment import describe
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&!$])")
+_LIMIT = 8000  # Characters that MLflow keeps of a run's description.
+
+
+def to_markdown(diagnosis: Diagnosis, limit: int = _LIMIT) -> str:
+    """The whole answer for the description of the MLflow run; later parts go when it is too long.
+
+    Args:
+        diagnosis: What to tell.
+        limit: Characters that there is room for.
+    """
+    text = ""
+    for part in _parts(diagnosis):
+        if len(text) + len(part) + 2 > limit:
+            return text + "…\n" if len(text) + 2 <= limit else text
+        text += f"{part}\n\n"
+    return text.rstrip() + "\n"
+
+
+def escape(text: object, at_most: int = 300) -> str:
+    r"""Text from a script for Markdown: shown as it is, whatever it contains, but not endlessly.
+
+    >>> escape("a|b <b>*c*</b>")
+    'a\\|b \\<b\\>\\*c\\*\\</b\\>'
+    """
+    line = plain(text)
+    shown = line if len(line) <= at_most else line[: at_most - 1] + "…"
+    return _SPECIAL.sub(r"\\\1", shown)
+
+
+def _parts(diagnosis: Diagnosis) -> Iterator[str]:
+    yield f"**{diagnosis.verdict.upper()}**: {escape(headline(diagnosis), at_most=1000)}"
+    yield escape(setting(diagnosis.workload), at_most=1000)
+    if diagnosis.symptoms:
+        found: list[tuple[str, ...]] = [
+            (f"{s.code} {s.name}", f"{s.severity:.2f}", location(s), f"{s.step}", s.message)
+            for s in diagnosis.symptoms
+        ]
+        head = ("symptom", "severity", "where", "from step", "message")
+        yield from _table("What is wrong", head, found)
+    fix = diagnosis.fix
+    if fix is not None:
+        rows_fix = list(seed_rows(fix.metric_after, fix.metric_before))
+        yield f"### What fixed it\n\n{escape(describe(fix.treatment), at_most=1000)}"
+        yield escape(statistics(fix))
+        yield from _table("By seed", ("seed", "before", "after"), rows_fix)
+        yield from _list("What to change in the script", advice(fix))
+    yield from _list("What to try next", next_steps(diagnosis))
+    yield f"### What it took\n\n{escape(costs(diagnosis))}"
+    if diagnosis.tried:
+        rows = [(t.status, describe(t.treatment), change(t), reason(t)) for t in diagnosis.tried]
+        columns = ("status", "treatment", "control → treated", "why")
+        yield from _table("What was tried", columns, [*rows])
+    if fix is not None and fix.patch:
+        fence = "`" * max(3, 1 + max(map(len, re.findall("`+", fix.patch)), default=0))
+        yield f"### Patch\n\n{fence}diff\n{fix.patch.rstrip()}\n{fence}"
+
+
+def _table(
+    title: str, head: tuple[str, ...], rows: list[tuple[str, ...]], at_most: int = 20
+) -> Iterator[str]:
+    lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
+    lines += [f"| {' | '.join(map(escape, row))} |" for row in rows[:at_most]]
+    if len(rows) > at_most:
+        lines.append(f"\n… and {len(rows) - at_most} more")
+    yield f"### {title}\n\n" + "\n".join(lines)
+
+
+def _list(title: str, items: Iterable[str]) -> Iterator[str]:
+    lines = [f"- {escape(item)}" for item in items]
+    if lines:
+        yield f"### {title}\n\n" + "\n".join(lines)

@@ -1,0 +1,149 @@
+"""The options of `agent diagnose`, and the request that they make."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from agent.errors import UsageError
+from agent.preflight import check_script
+from agent.units import look_up, registries
+
+if TYPE_CHECKING:
+    from agent.request import Request
+
+_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+
+
+class Memory(click.ParamType[int]):
+    """Bytes, or a number with a unit: ``2GB`` is decimal, ``512MiB`` and ``2G`` are binary."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """See click."""
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?b)?", str(value).strip().lower())
+        if match is None or (match[3] == "ib" and not match[2]):
+            self.fail(f"{value!r} is no size: write 2GB, 512MiB or a number of bytes.", param, ctx)
+        size = int(float(match[1]) * (1000 if match[3] == "b" else 1024) ** _POWERS[match[2]])
+        if size <= 0:
+            self.fail(f"{value!r} is no memory at all.", param, ctx)
+        return size
+
+
+def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def decorate(function: Any) -> Any:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+_positive = click.FloatRange(min=0, min_open=True)
+_count = click.IntRange(1)
+what_to_do = _options(
+    click.option(
+        "--metric", metavar="NAME[:min|max]", help="Judge by this metric. [default: the likeliest]"
+    ),
+    click.option("--observe", is_flag=True, default=None, help="Look for symptoms; no trials."),
+    click.option("--only", multiple=True, metavar="CODE", help="Use only these units. Repeatable."),
+    click.option("--skip", multiple=True, metavar="CODE", help="Leave a unit out. Repeatable."),
+    click.option(
+        "--try", "offer", multiple=True, metavar="CODE", help="Give a remedy a trial. Repeatable."
+    ),
+)
+how_much = _options(
+    click.option(
+        "--seeds", metavar="N", type=click.IntRange(2, 50), help="Pairs that confirm. [default: 3]"
+    ),
+    click.option(
+        "--seed-base", metavar="N", type=click.IntRange(0), help="First trial seed. [default: 0]"
+    ),
+    click.option(
+        "--budget",
+        metavar="X",
+        type=_positive,
+        help="What trials may cost, in untreated runs. [default: 24]",
+    ),
+)
+per_trial = _options(
+    click.option(
+        "--timeout", metavar="S", type=_positive, help="Seconds per trial. [default: 600]"
+    ),
+    click.option(
+        "--max-steps", metavar="N", type=_count, help="Optimizer steps per trial at most."
+    ),
+    click.option("--cpus", metavar="N", type=_count, help="Cores per trial. [default: 1]"),
+    click.option(
+        "--gpus", metavar="X", type=click.FloatRange(0), help="GPUs per trial. [default: 0]"
+    ),
+    click.option("--memory", type=Memory(), help="Memory per trial at most: 2GB, 512MiB, bytes."),
+)
+where_to_run = _options(
+    click.option("--slots", metavar="N", type=_count, help="Trials at a time. [default: fitted]"),
+    click.option("--address", metavar="URL", help="Ray cluster. [default: a local one]"),
+    click.option(
+        "--tracking-uri",
+        metavar="URI",
+        envvar="MLFLOW_TRACKING_URI",
+        help="MLflow store. [default: $MLFLOW_TRACKING_URI, or a local one]",
+    ),
+    click.option("--experiment", metavar="NAME", help="MLflow experiment. [default: agent]"),
+    click.option("--resume", metavar="RUN_ID", help="Go on with a diagnosis that broke off."),
+)
+what_to_show = _options(
+    click.option("--json", "json_file", metavar="FILE", help="Write the diagnosis; - is stdout."),
+    click.option("--patch", "patch_file", metavar="FILE", help="Write the fix as a unified diff."),
+    click.option("--svg", "svg_file", metavar="FILE", help="Write the answer as a picture."),
+    click.option("-q", "--quiet", "detail", flag_value="quiet", help="Only the answer."),
+    click.option("-v", "--verbose", "detail", flag_value="verbose", help="More progress lines."),
+)
+
+
+def build_request(script: str, args: tuple[str, ...], asked: dict[str, Any]) -> Request:
+    """What the command line asks for, checked.
+
+    Args:
+        script: The script as the user named it.
+        args: What the script gets.
+        asked: The options by name; None and empty ones were not given.
+
+    Raises:
+        UsageError: Something that was asked for does not exist, or makes no sense.
+    """
+    path = check_script(script)
+    asked = {name: value for name, value in asked.items() if value not in (None, ())}
+    for name in ("only", "skip", "offer"):
+        if name in asked:
+            probes, remedies = registries()
+            allowed = (remedies,) if name == "offer" else (probes, remedies)
+            asked[name] = tuple(look_up(key, *allowed).code for key in asked[name])
+    if "metric" in asked:
+        asked["metric"], asked["mode"] = _metric(asked["metric"])
+    from pydantic import ValidationError
+
+    from agent.request import Request
+    from agent.workload import Limits, Workload
+
+    limits = {name: asked.pop(name) for name in Limits.model_fields if name in asked}
+    try:
+        workload = Workload(script=path, args=args, directory=Path.cwd(), limits=Limits(**limits))
+        return Request(workload=workload, **asked)
+    except ValidationError as error:
+        first = error.errors()[0]
+        option = str(first["loc"][-1]).replace("_", "-")
+        raise UsageError(f"--{option}: {first['msg'].lower()}") from error
+
+
+def _metric(text: str) -> tuple[str, str | None]:
+    name, colon, mode = text.rpartition(":")
+    if not colon or mode.lower() not in ("min", "max"):
+        name, mode = text, ""
+    if not name.strip():
+        raise UsageError("--metric needs a name: NAME, NAME:min or NAME:max")
+    return name.strip(), mode.lower() or None

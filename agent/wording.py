@@ -1,0 +1,139 @@
+"""What the report says about a diagnosis, in words: the same in the terminal and in Markdown."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from agent.diagnosis import Diagnosis, Fix, Tried, WorkloadSummary
+from agent.text import duration, number, plain
+from probes.symptom import Symptom
+from remedies.treatment import describe
+
+_CREDENTIALS = re.compile(r"://[^/@\s]+@")
+
+
+def headline(diagnosis: Diagnosis) -> str:
+    """What a person reads first: one sentence."""
+    if diagnosis.verdict == "failed":
+        return plain(diagnosis.error or diagnosis.summary or "the untreated script fails")
+    if diagnosis.summary:
+        return plain(diagnosis.summary)
+    if diagnosis.verdict == "healthy":
+        return "nothing is out of range"
+    found = diagnosis.symptoms[0].name if diagnosis.symptoms else "no known symptom"
+    if diagnosis.fix is None:
+        return f"{found}: no fix was confirmed"
+    return f"{found}: fixed by {plain(describe(diagnosis.fix.treatment))}"
+
+
+def setting(workload: WorkloadSummary) -> str:
+    """What was run, and what it was judged by."""
+    parts = [command(workload)]
+    if workload.metric is not None:
+        metric = workload.metric
+        chosen = ", inferred: see --metric" if metric.inferred else ""
+        parts.append(f"metric {plain(metric.name)} ({metric.mode}, {metric.source}{chosen})")
+    parts.append(f"untreated run: {workload.steps} steps in {duration(workload.seconds)}")
+    return "; ".join(parts)
+
+
+def command(workload: WorkloadSummary) -> str:
+    """The command line of the script, named as from the working directory."""
+    script = Path(workload.script)
+    if script.is_relative_to(Path.cwd()):
+        script = script.relative_to(Path.cwd())
+    return plain(" ".join([str(script), *workload.args]))
+
+
+def location(symptom: Symptom) -> str:
+    """Where a symptom is, with its source line."""
+    where = plain(symptom.where) or "the whole program"
+    return f"{where} ({plain(symptom.source)})" if symptom.source else where
+
+
+def evidence(symptom: Symptom) -> str:
+    """The numbers that a symptom rests on."""
+    return ", ".join(f"{plain(key)} {number(value)}" for key, value in symptom.evidence.items())
+
+
+def change(tried: Tried, at_most: int = 4) -> str:
+    """Control and treated metric by seed, as short as it can be said."""
+    pairs = list(seed_rows(tried.metric, tried.control if tried.metric else {}))
+    shown = ", ".join(f"{before} → {after}" for _, before, after in pairs[:at_most])
+    return f"{shown}, … ({len(pairs)} seeds)" if len(pairs) > at_most else shown
+
+
+def seed_rows(after: Mapping[int, float], before: Mapping[int, float]) -> Iterator[tuple[str, ...]]:
+    """Rows of a table: seed, metric before, metric after."""
+    for seed in sorted({*after, *before}):
+        yield str(seed), number(before.get(seed)), number(after.get(seed))
+
+
+def reason(tried: Tried) -> str:
+    """Why a treatment was kept or dropped, and what it did to the symptoms."""
+    codes = [f"clears {', '.join(tried.cleared)}"] if tried.cleared else []
+    codes += [f"raises {', '.join(tried.raised)}"] if tried.raised else []
+    return plain("; ".join([tried.reason, *codes] if tried.reason else codes))
+
+
+def statistics(fix: Fix) -> str:
+    """How sure the fix is."""
+    low, high = fix.ci
+    chance = "not known" if math.isnan(fix.p_value) else f"{fix.p_value:.2g}"
+    return (
+        f"effect {fix.effect:+.4g}, 95% CI {number(low)} to {number(high)}, p = {chance} "
+        f"(one-sided paired t-test, {len(fix.metric_after)} seeds), noise of the control "
+        f"{number(fix.noise)}"
+    )
+
+
+def advice(fix: Fix) -> list[str]:
+    """What to change in the script, line by line."""
+    return [line for raw in fix.advice.splitlines() if (line := plain(raw))]
+
+
+def next_steps(diagnosis: Diagnosis) -> list[str]:
+    """What a person can do where no fix was confirmed."""
+    if diagnosis.verdict != "unresolved":
+        return []
+    steps = [
+        f"agent explain {plain(code)}" for code in sorted({s.code for s in diagnosis.symptoms})
+    ]
+    steps = [f"{' and '.join(steps[:3])}: what it means, and what else helps"] if steps else []
+    if not diagnosis.tried:
+        return [*steps, "run it without --observe, so that remedies get their trials"]
+    if any(tried.status == "pruned" for tried in diagnosis.tried):
+        steps.append(
+            "a larger --budget: some trials were given up before the evidence was complete"
+        )
+    steps.append("--try CODE gives a remedy of your choice a trial (agent list)")
+    return steps
+
+
+def costs(diagnosis: Diagnosis) -> str:
+    """What the diagnosis took."""
+    cost = diagnosis.cost
+    parts = ", ".join(f"{part} {duration(seconds)}" for part, seconds in cost.parts.items())
+    trials = f"{cost.trials} trial{'' if cost.trials == 1 else 's'}"
+    return (
+        f"{trials}, {cost.baseline_equivalents:.1f} times the steps of the untreated run, "
+        f"{duration(cost.wall_s)}{f' ({parts})' if parts else ''}"
+    )
+
+
+def record(diagnosis: Diagnosis) -> list[str]:
+    """Where MLflow has it, and how to see it there."""
+    entry = diagnosis.mlflow
+    if entry is None:
+        return []
+    uri = _CREDENTIALS.sub("://***@", plain(entry.tracking_uri))
+    page = f"#/experiments/{plain(entry.experiment_id)}/runs/{plain(entry.run_id)}"
+    if uri.startswith(("http://", "https://")):
+        return [f"{uri.rstrip('/')}/{page}"]
+    return [
+        f"run {plain(entry.run_id)} of experiment {plain(entry.experiment_id)}; to see it:",
+        f"mlflow ui --backend-store-uri {uri}",
+    ]
