@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+
 from agent.confirm import Confirmation, summarise
 from agent.diagnosis import (
     Cost,

@@ -173,15 +173,16 @@ class Controller:
     def _search(self, episode: Episode, findings: Findings, entry: LedgerEntry) -> None:
         self._begin("search")
         reserve = 2.0 * self._request.seeds
+        # A resumed diagnosis begins a search of its own, and is told at once what is known.
+        session = f"{entry.run_id}-{time.time_ns()}"
         storage = home() / "studies" / f"{entry.run_id}.log"
-        storage.parent.mkdir(parents=True, exist_ok=True)
         assert findings.objective is not None
         objective, seed = findings.objective, self._request.seed_base
         control = objective.series(episode.controls[seed].trace)
 
         def make_study(name: str, candidates: Iterable[Candidate], base: Treatment) -> Study:
             return Study(
-                f"{entry.run_id}-{name}", list(candidates), objective, storage, seed, base, control
+                f"{session}-{name}", list(candidates), objective, storage, seed, base, control
             )
 
         search = Search(

@@ -88,4 +88,6 @@ class Outcome:
 
     def value(self, objective: Objective) -> float:
         """The metric at the end of the run; the worst value when the run broke off."""
-        return objective.final(self.trace)
+        ending = self.trace.ending
+        planned = ending is not None and ending.planned
+        return objective.final(self.trace) if planned else objective.worst

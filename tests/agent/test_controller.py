@@ -1,0 +1,256 @@
+"""Whole diagnoses, on real scripts: what is found, tried, confirmed and recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from agent.controller import diagnose
+from agent.diagnosis import Diagnosis
+from agent.errors import UsageError
+from agent.progress import Progress, TrialEnded, TrialStarted
+from agent.request import Request
+from agent.workload import Limits, Workload
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+Diagnose = Callable[..., Diagnosis]
+
+TRAINING = """
+    import math, os, signal, sys, time
+    import torch
+    torch.manual_seed(0)
+    inputs = torch.randn(256, 6)
+    targets = inputs @ torch.randn(6, 1) + 0.3 * torch.randn(256, 1)
+    model = torch.nn.Linear(6, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=RATE)
+    for epoch in range(10):
+        for rows in torch.randperm(200).split(25):
+            loss = torch.nn.functional.mse_loss(model(inputs[rows]), targets[rows])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            EVERY_STEP
+        with torch.no_grad():
+            error = torch.nn.functional.mse_loss(model(inputs[200:]), targets[200:]).item()
+        print(f"epoch {epoch} loss={loss.item():.4f} val_loss={error:.4f}")
+"""
+
+
+def training(every_step: str = "pass", rate: float = 0.05) -> str:
+    return TRAINING.replace("RATE", str(rate)).replace("EVERY_STEP", every_step)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One store for all: its first use takes seconds."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture
+def diagnosed(ray: None, home: Path, monkeypatch: pytest.MonkeyPatch) -> Diagnose:
+    """Diagnoses a script."""
+    monkeypatch.setenv("AGENT_HOME", str(home))
+
+    def run(
+        script: Path,
+        *args: str,
+        listener: Callable[[Progress], None] = lambda progress: None,
+        timeout: float = 120,
+        **options: object,
+    ) -> Diagnosis:
+        workload = Workload(
+            script=script, args=args, directory=script.parent, limits=Limits(timeout=timeout)
+        )
+        request = Request.model_validate({"workload": workload, "slots": 2, **options})
+        return diagnose(request, listener)
+
+    return run
+
+
+def remedies_of(diagnosis: Diagnosis) -> set[str]:
+    assert diagnosis.fix is not None
+    return {action.name for action in diagnosis.fix.treatment}
+
+
+@pytest.mark.parametrize(
+    "name, codes, cure, rivals",
+    [
+        (
+            "context_collapse",
+            {"P101", "P102"},
+            {"swap-norm"},
+            {"scale-learning-rate", "strengthen-term", "inject-noise"},
+        ),
+        (
+            "contrastive_dominance",
+            {"P201"},
+            {"rebalance-losses", "drop-term"},
+            {"scale-learning-rate", "strengthen-term"},
+        ),
+    ],
+)
+def test_a_bundled_workload_is_cured_and_the_rivals_are_refuted(
+    diagnosed: Diagnose, name: str, codes: set[str], cure: set[str], rivals: set[str]
+) -> None:
+    diagnosis = diagnosed(ROOT / "workloads" / name / "sick.py")
+    assert diagnosis.verdict == "fixed"
+    assert {symptom.code for symptom in diagnosis.symptoms if symptom.alarming} == codes
+    assert all(s.source and s.source.startswith("sick.py:") for s in diagnosis.symptoms)
+    assert remedies_of(diagnosis) <= cure
+    refuted = {t.treatment[0].name for t in diagnosis.tried if t.status == "refuted"}
+    assert rivals <= refuted
+    fix = diagnosis.fix
+    assert fix is not None and fix.effect > 0 and fix.ci[0] > 0 and fix.p_value < 0.05
+    assert sorted(fix.metric_before) == sorted(fix.metric_after) == [1, 2, 3]
+    assert diagnosis.cost.baseline_equivalents <= 24
+
+
+@pytest.mark.parametrize("name", ["context_collapse", "contrastive_dominance"])
+@pytest.mark.parametrize("seed_base", [0, 11])
+def test_the_healthy_twin_is_healthy_without_a_trial(
+    diagnosed: Diagnose, name: str, seed_base: int
+) -> None:
+    diagnosis = diagnosed(ROOT / "workloads" / name / "healthy.py", seed_base=seed_base)
+    assert diagnosis.verdict == "healthy"
+    assert not [symptom for symptom in diagnosis.symptoms if symptom.alarming]
+    assert not diagnosis.tried
+    assert diagnosis.cost.trials == 1
+
+
+def test_a_script_that_stops_because_it_diverges_is_sick_and_cured(
+    diagnosed: Diagnose, write
+) -> None:
+    check = "assert math.isfinite(loss.item()) and loss.item() < 1e9, 'diverged'"
+    diagnosis = diagnosed(write("train.py", training(check, rate=2.0)))
+    assert diagnosis.verdict == "fixed"
+    assert remedies_of(diagnosis) == {"scale-learning-rate"}
+
+
+def test_without_a_cure_in_reach_it_is_unresolved(diagnosed: Diagnose, write) -> None:
+    check = "assert math.isfinite(loss.item()) and loss.item() < 1e9, 'diverged'"
+    script = write("train.py", training(check, rate=2.0))
+    diagnosis = diagnosed(script, skip=("scale-learning-rate",))
+    assert diagnosis.verdict == "unresolved"
+    assert diagnosis.symptoms and diagnosis.fix is None
+
+
+def test_a_healthy_script_forced_into_trials_is_not_fixed(diagnosed: Diagnose, write) -> None:
+    diagnosis = diagnosed(write("train.py", training()), offer=("scale-learning-rate",))
+    assert diagnosis.verdict == "healthy"
+    assert {tried.treatment[0].name for tried in diagnosis.tried} == {"scale-learning-rate"}
+
+
+def test_observing_runs_no_trial(diagnosed: Diagnose, write) -> None:
+    check = "assert math.isfinite(loss.item()) and loss.item() < 1e9, 'diverged'"
+    diagnosis = diagnosed(write("train.py", training(check, rate=2.0)), observe=True)
+    assert (diagnosis.verdict, diagnosis.cost.trials) == ("unresolved", 1)
+
+
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        (training("if epoch == 2: raise ValueError('bad shard')"), "ValueError: bad shard"),
+        (training("while True: time.sleep(0.01)"), "--timeout"),
+    ],
+    ids=["raises", "loops"],
+)
+def test_a_script_that_fails_by_itself_is_said_to_in_one_line(
+    diagnosed: Diagnose, write, text: str, said: str
+) -> None:
+    diagnosis = diagnosed(write("train.py", text), timeout=5)
+    assert diagnosis.verdict == "failed"
+    assert said in (diagnosis.error or "")
+    assert "\n" not in (diagnosis.error or "")
+
+
+def test_an_unknown_metric_lists_the_known_ones(diagnosed: Diagnose, write) -> None:
+    with pytest.raises(UsageError, match="Did you mean val_loss.*It reports: loss, val_loss"):
+        diagnosed(write("train.py", training()), metric="val_los")
+
+
+def test_the_folder_of_the_user_is_left_as_it_was(
+    diagnosed: Diagnose, write, contents, project: Path
+) -> None:
+    store = f"sqlite:///{project / 'mlflow.db'}"
+    write("model.pt", "an old checkpoint")
+    saving = "torch.save(model.state_dict(), 'model.pt'); log({'val_r2': 1 - loss.item()})"
+    text = training(saving).replace(
+        "import torch\n",
+        f"import torch, mlflow\n    mlflow.set_tracking_uri({store!r})\n"
+        "    log = mlflow.log_metrics\n",
+    )
+    script = write("train.py", text)
+    before = contents()
+    diagnosis = diagnosed(script, metric="val_r2")
+    assert contents() == before
+    assert diagnosis.workload.metric is not None
+    assert diagnosis.workload.metric.source == "mlflow"
+
+
+def test_a_diagnosis_that_broke_off_goes_on_where_it_was(
+    diagnosed: Diagnose, write, home: Path
+) -> None:
+    check = "assert math.isfinite(loss.item()) and loss.item() < 1e9, 'diverged'"
+    script = write("train.py", training(check, rate=2.0))
+    ended: list[int] = []
+
+    def interrupt(progress: Progress) -> None:
+        if isinstance(progress, TrialEnded):
+            ended.append(progress.number)
+            if len(ended) == 4:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        diagnosed(script, listener=interrupt, slots=1, experiment="broken-off")
+
+    client = MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("broken-off")
+    assert experiment is not None
+    where = [experiment.experiment_id]
+    (parent,) = client.search_runs(where, "tags.`agent.verdict` = 'failed'")
+    assert parent.info.status == "KILLED"
+    diagnosis = diagnosed(script, slots=1, experiment="broken-off", resume=parent.info.run_id)
+    assert diagnosis.verdict == "fixed"
+    assert diagnosis.mlflow is not None and diagnosis.mlflow.run_id == parent.info.run_id
+
+    children = client.search_runs(
+        where, f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'", max_results=100
+    )
+    identities = [(r.data.tags["agent.treatment"], r.data.tags["agent.seed"]) for r in children]
+    assert len(identities) == len(set(identities)) == diagnosis.cost.trials
+
+
+def test_what_is_recorded_can_be_found(diagnosed: Diagnose, write, home: Path) -> None:
+    started: list[TrialStarted] = []
+
+    def listen(progress: Progress) -> None:
+        if isinstance(progress, TrialStarted):
+            started.append(progress)
+
+    check = "assert math.isfinite(loss.item()) and loss.item() < 1e9, 'diverged'"
+    diagnosis = diagnosed(write("train.py", training(check, rate=2.0)), listener=listen)
+    assert diagnosis.mlflow is not None
+    client = MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
+    run = client.get_run(diagnosis.mlflow.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["agent.verdict"] == "fixed"
+    assert "scale-learning-rate" in run.data.tags["agent.fix"]
+    assert "diagnosis.json" in {file.path for file in client.list_artifacts(run.info.run_id)}
+    children = client.search_runs(
+        [diagnosis.mlflow.experiment_id],
+        f"tags.`mlflow.parentRunId` = '{run.info.run_id}'",
+        max_results=100,
+    )
+    assert len(children) == len(started)
+
+
+def test_a_script_with_an_agent_module_of_its_own(diagnosed: Diagnose, write) -> None:
+    write("agent.py", "RATE = 2.0")
+    text = training("assert loss.item() < 1e9, 'diverged'")
+    text = text.replace("import torch\n", "import torch, agent\n").replace("0.05", "agent.RATE")
+    assert diagnosed(write("train.py", text)).verdict == "fixed"
