@@ -95,7 +95,7 @@ def _objection(assessments: Sequence[Assessment], comparison: PairedComparison) 
         if assessment.raised:
             return f"on seed {seed} it brings {', '.join(assessment.raised)}"
         if assessment.remaining:
-            return f"on seed {seed} {', '.join(assessment.remaining)} remains"
+            return f"on seed {seed} still {', '.join(assessment.remaining)}"
     return "" if comparison.convincing else f"not beyond the seed noise: {comparison.sentence}"
 
 

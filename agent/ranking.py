@@ -9,6 +9,7 @@ from itertools import groupby, islice
 from probes.symptom import Symptom
 from probes.trace import Trace
 from remedies.base import Remedy
+from remedies.space import Choice, Space
 from remedies.treatment import Action, Treatment
 
 _TARGETS_EACH = 2
@@ -24,11 +25,13 @@ class Hypothesis:
     Attributes:
         remedy: The remedy.
         action: What to try first.
+        space: The parameters that make sense for this program.
         weight: The remedy's prior for the symptom times the symptom's severity.
     """
 
     remedy: Remedy
     action: Action
+    space: Space
     weight: float
 
 
@@ -82,5 +85,17 @@ def _add(
     for place, target in enumerate(islice(remedy.targets(symptoms, trace), most)):
         key = (remedy.code, target)
         if key not in found or found[key].weight < weight:
-            action = remedy.default(target, symptoms)
-            found[key] = Hypothesis(remedy, action, weight / (1 + place))
+            space = remedy.space_for(trace)
+            action = _within(space, remedy.default(target, symptoms))
+            found[key] = Hypothesis(remedy, action, space, weight / (1 + place))
+
+
+def _within(space: Space, action: Action) -> Action:
+    """The action with every choice that the space leaves out replaced by the space's first."""
+    params = {
+        key: dimension.default
+        if isinstance(dimension, Choice) and action.params[key] not in dimension.options
+        else action.params[key]
+        for key, dimension in space.items()
+    }
+    return action.model_copy(update={"params": params})

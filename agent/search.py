@@ -125,7 +125,7 @@ class Search:
 
     def _tune(self, base: Treatment, recovering: Sequence[Hypothesis], name: str) -> None:
         """Try other parameters of the remedies that recovered the metric."""
-        tunable = [hypothesis for hypothesis in recovering if hypothesis.remedy.space]
+        tunable = [hypothesis for hypothesis in recovering if hypothesis.space]
         if not tunable:
             return
         study = self._study(f"{name}-tuning", tunable, base)
@@ -136,7 +136,7 @@ class Search:
         for hypothesis in tunable:
             for variant in _candidate(hypothesis).variants:
                 trials += study.enqueue(variant)
-        if any(isinstance(d, Range) for h in tunable for d in h.remedy.space.values()):
+        if any(isinstance(d, Range) for h in tunable for d in h.space.values()):
             trials += _TUNING_TRIALS
         self._hear(study, trials)
 
@@ -217,7 +217,7 @@ def _fully(heard: Heard) -> bool:
 
 
 def _candidate(hypothesis: Hypothesis) -> Candidate:
-    return Candidate(hypothesis.action, hypothesis.remedy.space, hypothesis.weight)
+    return Candidate(hypothesis.action, hypothesis.space, hypothesis.weight)
 
 
 def _progress(heard: Heard) -> tuple[int, float]:

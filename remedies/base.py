@@ -12,7 +12,12 @@ from remedies.space import Space
 from remedies.treatment import Action
 
 if TYPE_CHECKING:
+    from remedies.source.source import Source
     from remedies.surgery import Program
+
+
+class Unwritable(Exception):
+    """A change that cannot be written into the user's script, or not safely."""
 
 
 class Remedy(ABC):
@@ -42,6 +47,10 @@ class Remedy(ABC):
     def space(self) -> Space:
         """The parameters and the values that they may take."""
 
+    def space_for(self, trace: Trace) -> Space:
+        """The part of the space that makes sense for a program: all of it, usually."""
+        return self.space
+
     @abstractmethod
     def targets(self, symptoms: Iterable[Symptom], trace: Trace) -> Iterable[str]:
         """Where to apply it, likeliest first, given the symptoms of one code that it treats.
@@ -69,3 +78,14 @@ class Remedy(ABC):
     def advice(self, action: Action) -> str:
         """One or two lines that tell a person what to change in the script."""
         return f"{action}"
+
+    def rewrite(self, source: Source, action: Action) -> None:
+        """Make the action permanent: ask for the edits that do the same in the user's script.
+
+        A remedy that does not say how cannot be written. Called in the process of the controller,
+        which has no torch.
+
+        Raises:
+            Unwritable: It cannot be written, or not safely.
+        """
+        raise Unwritable(f"{self.name} cannot be written into a script")

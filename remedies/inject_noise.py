@@ -61,14 +61,18 @@ class InjectNoise(Remedy):
 
         strength = float(action.params["strength"])
 
-        def disturb(module: nn.Module, inputs: object, output: object) -> object:
-            if not (module.training and isinstance(output, torch.Tensor)):
-                return output
-            if not output.is_floating_point():
-                return output
+        def noisy(output: Tensor) -> Tensor:
             program.report(action, action.target, f"noise of {strength:.3g} times the spread")
-            scale: Tensor = output.detach().std()
-            return output + strength * scale * torch.randn_like(output)
+            return output + strength * output.detach().std() * torch.randn_like(output)
+
+        def disturb(module: nn.Module, inputs: object, output: object) -> object:
+            """Add the noise to the output, or to the first of several."""
+            first = output[0] if isinstance(output, tuple) and output else output
+            if not (isinstance(first, torch.Tensor) and first.is_floating_point()):
+                return output
+            if not module.training:
+                return output
+            return (noisy(first), *output[1:]) if isinstance(output, tuple) else noisy(first)
 
         def hook(module: nn.Module) -> nn.Module:
             module.register_forward_hook(disturb)

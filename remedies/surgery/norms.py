@@ -6,7 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-KINDS = ("instance", "group", "layer", "rms", "batch")
+from remedies._groups import group_count
+
+KINDS = ("instance", "group", "layer", "rms", "batch", "position")
 """Kinds of `StandInNorm`."""
 
 
@@ -17,7 +19,8 @@ class StandInNorm(nn.Module):
         kind: ``instance``: each channel of each sample (falls back to ``layer`` where a channel
             has one value only, as in 2-D inputs). ``group``: groups of channels of each sample.
             ``layer``: all values of each sample. ``rms``: as ``layer``, without subtracting the
-            mean. ``batch``: each channel over the batch, in evaluation, too.
+            mean. ``batch``: each channel over the batch, in evaluation, too. ``position``: the
+            channels of each position by themselves, as in a transformer.
         channels: Size of dimension 1 of the input.
         weight: Scale per channel, shape (channels,), or None.
         bias: Shift per channel, shape (channels,), or None.
@@ -49,6 +52,10 @@ class StandInNorm(nn.Module):
             return functional.batch_norm(
                 values, None, None, self.weight, self.bias, training=True, eps=self.eps
             )
+        if self.kind == "position":
+            last = values.movedim(1, -1)
+            normed = functional.layer_norm(last, (self.channels,), self.weight, self.bias, self.eps)
+            return normed.movedim(-1, 1)
         if self.kind == "instance" and values.dim() > 2 and values[0, 0].numel() > 1:
             return functional.instance_norm(
                 values, weight=self.weight, bias=self.bias, eps=self.eps
@@ -67,12 +74,3 @@ class StandInNorm(nn.Module):
     def extra_repr(self) -> str:
         """What `print` shows of it."""
         return f"{self.kind}, {self.channels}, affine={self.weight is not None}"
-
-
-def group_count(channels: int) -> int:
-    """The largest usual number of groups that divides the channels, with two in each at least.
-
-    >>> group_count(128), group_count(48), group_count(7)
-    (32, 16, 1)
-    """
-    return next((n for n in (32, 16, 8, 4, 2) if channels % n == 0 and channels // n > 1), 1)

@@ -73,3 +73,21 @@ def test_all_norms_with_running_statistics_are_one_target(treat) -> None:
 def test_a_target_that_is_not_there_leaves_no_trace_of_success(treat) -> None:
     _, trace = treat(with_batch_norm, (remedies["swap-norm"].default("no.such"),))
     assert not trace.applied
+
+
+def test_a_sequence_model_gets_no_norm_that_mixes_positions(treat) -> None:
+    def program() -> nn.Module:
+        model = nn.Sequential(nn.Embedding(5, 4), nn.BatchNorm1d(7), nn.Linear(4, 1))
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        model(torch.randint(5, (3, 7))).sum().backward()
+        optimizer.step()
+        return model
+
+    _, trace = treat(program, ())
+    assert remedies["R101"].space_for(trace)["to"].options == ("position",)
+
+    norm = StandInNorm("position", 6, None, None, 1e-5)
+    inputs = torch.randn(2, 6, 9)
+    later = inputs.clone()
+    later[:, :, 5:] += 1.0
+    assert torch.equal(norm(inputs)[:, :, :5], norm(later)[:, :, :5])
