@@ -18,6 +18,7 @@ from agent.diagnosis import (
 )
 from agent.errors import WorkloadError
 from agent.findings import Findings
+from agent.patch import write_patch
 from agent.request import Request
 from agent.search import Heard, explain
 from agent.workload import Outcome
@@ -83,7 +84,7 @@ def draw(
 ) -> Diagnosis:
     """The diagnosis that follows from the findings."""
     verdict = _verdict(findings, error)
-    fix = _fix(findings.fix) if findings.fix else None
+    fix = _fix(findings.fix, _patch(request, findings)) if findings.fix else None
     return Diagnosis(
         verdict=verdict,
         summary=_summary(verdict, findings, error),
@@ -142,7 +143,17 @@ def _workload(request: Request, findings: Findings) -> WorkloadSummary:
     )
 
 
-def _fix(confirmation: Confirmation) -> Fix:
+def _patch(request: Request, findings: Findings) -> str | None:
+    if findings.fix is None or findings.baseline is None:
+        return None
+    workload, trace = request.workload, findings.baseline.trace
+    try:
+        return write_patch(findings.fix.treatment, trace, workload.directory, workload.script)
+    except Exception:  # The patch is an extra: a diagnosis must not fail at its last step.
+        return None
+
+
+def _fix(confirmation: Confirmation, patch: str | None) -> Fix:
     comparison = confirmation.comparison
     return Fix(
         treatment=confirmation.treatment,
@@ -153,6 +164,7 @@ def _fix(confirmation: Confirmation) -> Fix:
         p_value=comparison.p_value,
         noise=comparison.noise,
         advice="\n".join(remedies[a.remedy].advice(a) for a in confirmation.treatment),
+        patch=patch,
     )
 
 

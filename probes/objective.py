@@ -96,8 +96,8 @@ class Objective(BaseModel):
             ``(gone, left)``, both as shares; None where no best value is known. ``left`` is in
             units of the whole range for accuracies, of ``start`` for losses.
 
-        >>> Objective(name="val_acc", mode="max").headroom(0.2, 0.6)
-        (0.5, 0.4)
+        >>> Objective(name="val_acc", mode="max").headroom(0.0, 0.75)
+        (0.75, 0.25)
         """
         best = self.upper_bound
         if best is None:

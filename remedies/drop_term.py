@@ -13,6 +13,7 @@ from remedies.space import Space
 from remedies.treatment import Action
 
 if TYPE_CHECKING:
+    from remedies.source.source import Source
     from remedies.surgery import Program
 
 
@@ -58,3 +59,8 @@ class DropTerm(Remedy):
     def advice(self, action: Action) -> str:
         """Which term to take out."""
         return f"Take {action.target} out of the loss (or set its weight to 0)."
+
+    def rewrite(self, source: Source, action: Action) -> None:
+        """Take the term out of the sum."""
+        for name in action.targets:
+            source.drop_term(name)

@@ -13,6 +13,7 @@ from remedies.space import Range, Space
 from remedies.treatment import Action
 
 if TYPE_CHECKING:
+    from remedies.source.source import Source
     from remedies.surgery import Program
 
 _SMALLEST, _LARGEST = 1e-6, 0.5
@@ -73,3 +74,8 @@ class RebalanceLosses(Remedy):
         """By what to multiply which weight."""
         factor = float(action.params["factor"])
         return f"Multiply the weight of {action.target} in the loss by {factor:.3g}."
+
+    def rewrite(self, source: Source, action: Action) -> None:
+        """Multiply the term's weight where the loss is put together."""
+        for name in action.targets:
+            source.scale_term(name, float(action.params["factor"]))

@@ -14,6 +14,7 @@ from remedies.treatment import Action
 if TYPE_CHECKING:
     from torch.optim import Optimizer
 
+    from remedies.source.source import Source
     from remedies.surgery import Program
 
 
@@ -80,3 +81,8 @@ class ScaleLearningRate(Remedy):
     def advice(self, action: Action) -> str:
         """By what to multiply the rate."""
         return f"Multiply the learning rate by {float(action.params['factor']):.3g}."
+
+    def rewrite(self, source: Source, action: Action) -> None:
+        """Multiply ``lr=`` wherever an optimizer is made."""
+        for call in source.optimizers():
+            call.scale("lr", float(action.params["factor"]))

@@ -79,6 +79,7 @@ def norm_statistics(module: Any, batch: Tensor) -> dict[str, Tensor]:
         ``norm.variance_ratio``: batch variance over running variance, geometric mean over the
         channels. ``norm.mean_shift``: distance of the means in units of the running standard
         deviation, averaged over the channels: the shift that the output has in eval mode.
+        ``norm.positions``: values that a channel has in one sample.
     """
     channels = batch.detach().float().transpose(0, 1).flatten(1)
     if channels.shape[1] < 2:
@@ -88,7 +89,8 @@ def norm_statistics(module: Any, batch: Tensor) -> dict[str, Tensor]:
     variance, mean = torch.var_mean(channels, dim=1)
     ratio = ((variance + epsilon) / (running_var + epsilon)).log().mean().exp()
     shift = ((mean - running_mean).abs() / (running_var + epsilon).sqrt()).mean()
-    return {"norm.variance_ratio": ratio, "norm.mean_shift": shift}
+    positions = mean.new_full((), channels.shape[1] / batch.shape[0])
+    return {"norm.variance_ratio": ratio, "norm.mean_shift": shift, "norm.positions": positions}
 
 
 class Collector:

@@ -1,0 +1,108 @@
+"""Calls in the user's file that can be written anew."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import libcst as cst
+
+from probes.trace import ModuleInfo
+from remedies.base import Unwritable
+from remedies.source.file import SourceFile
+from remedies.source.imports import import_beside
+from remedies.source.numbers import times
+
+
+@dataclass(frozen=True)
+class CallSite:
+    """A call of something imported.
+
+    Attributes:
+        file: The file that it is in.
+        node: The call.
+        name: Full name of what is called, ``torch.nn.BatchNorm1d``.
+        modules: The modules that it made.
+    """
+
+    file: SourceFile
+    node: cst.Call
+    name: str
+    modules: tuple[ModuleInfo, ...] = ()
+
+    def arguments(self, *signature: str) -> dict[str, str]:
+        """The arguments as they are written, by their names.
+
+        Args:
+            signature: Names of the positional parameters.
+
+        Raises:
+            Unwritable: There are starred arguments, or more than the signature has.
+        """
+        found = {}
+        for number, arg in enumerate(self.node.args):
+            if arg.star or (arg.keyword is None and number >= len(signature)):
+                raise Unwritable(f"the arguments of {self.name} cannot be told")
+            key = arg.keyword.value if arg.keyword else signature[number]
+            found[key] = self.file.code(arg.value)
+        return found
+
+    def write(self, kind: str, positional: Sequence[str], keywords: dict[str, str]) -> None:
+        """Call another class of the same package instead, with these arguments.
+
+        Raises:
+            Unwritable: A comment or a name is in the way.
+        """
+        if "#" in self.file.code(self.node):
+            raise Unwritable(f"there is a comment within the call of {self.name}")
+        args = [self._argument(None, code) for code in positional]
+        args += [self._argument(key, code) for key, code in keywords.items()]
+        arranged = _arranged(self.node.args, args)
+        function = self._function(kind)
+        self.file.edit(self.node, lambda call: call.with_changes(func=function, args=arranged))
+
+    def scale(self, keyword: str, factor: float) -> None:
+        """Multiply the value of a keyword argument.
+
+        Raises:
+            Unwritable: There is no such keyword in the call.
+        """
+        named = [arg for arg in self.node.args if arg.keyword and arg.keyword.value == keyword]
+        if not named:
+            raise Unwritable(f"{self.name} is called without {keyword}=")
+        value = self.file.parse(times(self.file.code(named[0].value), factor))
+        self.file.edit(named[0].value, lambda _: value)
+
+    def _argument(self, keyword: str | None, code: str) -> cst.Arg:
+        if keyword is None:
+            return cst.Arg(self.file.parse(code))
+        tight = cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace(""))
+        return cst.Arg(self.file.parse(code), keyword=cst.Name(keyword), equal=tight)
+
+    def _function(self, kind: str) -> cst.BaseExpression:
+        function = self.node.func
+        if kind == self.name.rpartition(".")[2]:
+            return function
+        if isinstance(function, cst.Attribute):
+            return function.with_changes(attr=cst.Name(kind))
+        import_beside(self.file, self.name, kind)
+        return cst.Name(kind)
+
+
+def calls_at(file: SourceFile, line: int, name: str) -> list[cst.Call]:
+    """The calls of something imported that are made from a line."""
+    return [
+        call
+        for call in file.nodes(cst.Call)
+        if file.lines(call.func)[1] == line and file.imported(call.func) == name
+    ]
+
+
+def _arranged(old: Sequence[cst.Arg], new: Sequence[cst.Arg]) -> list[cst.Arg]:
+    """The new arguments with the commas and line breaks of the old ones."""
+    plain = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
+    between = old[0].comma if len(old) > 1 else plain
+    last = new[-1].with_changes(
+        comma=old[-1].comma, whitespace_after_arg=old[-1].whitespace_after_arg
+    )
+    return [*(arg.with_changes(comma=between) for arg in new[:-1]), last]

@@ -1,0 +1,109 @@
+"""The source of a program as the remedies see it: what can be changed for good, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from probes.trace import ModuleInfo, Trace
+from remedies.base import Unwritable
+from remedies.source import dropping, terms
+from remedies.source.calls import CallSite, calls_at
+from remedies.source.file import SourceFile
+from remedies.source.optimizers import optimizer_calls
+
+
+class Source:
+    """The user's files, with what the untreated run told about their lines.
+
+    Every method raises `Unwritable` where a change would not be safe.
+
+    Args:
+        trace: The untreated run.
+        directory: The working directory.
+        script: The script.
+    """
+
+    def __init__(self, trace: Trace, directory: Path, script: Path) -> None:
+        self.trace = trace
+        self._folders = (script.resolve().parent, directory.resolve())
+        self._script = script.resolve()
+        self._files: dict[Path, SourceFile] = {}
+
+    @property
+    def files(self) -> list[SourceFile]:
+        """The files that were looked at."""
+        return list(self._files.values())
+
+    def constructors(self, paths: Iterable[str]) -> list[CallSite]:
+        """The calls that make these modules of torch, and none but these."""
+        wanted = set(paths)
+        made: dict[tuple[str | None, str], list[ModuleInfo]] = {}
+        for info in self.trace.modules.values():
+            made.setdefault((info.source, info.type), []).append(info)
+        found: list[CallSite] = []
+        for infos in made.values():
+            ours = wanted & {info.where for info in infos}
+            if ours and len(ours) < len(infos):
+                raise Unwritable(f"the line of {min(ours)} makes other modules, too")
+            found += self._constructors_of(infos) if ours else []
+            wanted -= ours
+        if wanted:
+            raise Unwritable(f"{min(wanted)} was not seen")
+        return found
+
+    def _constructors_of(self, infos: list[ModuleInfo]) -> list[CallSite]:
+        file, line = self._place(infos[0].source)
+        name = f"torch.nn.{infos[0].type}"
+        calls = calls_at(file, line, name)
+        if not calls or len(infos) % len(calls):
+            raise Unwritable(f"{name} is not called as often as it should be")
+        return [CallSite(file, call, name, tuple(infos)) for call in calls]
+
+    def optimizers(self) -> list[CallSite]:
+        """The calls that make an optimizer."""
+        places = {info.source for info in self.trace.modules.values()}
+        places |= {info.source for info in self.trace.terms.values()}
+        for place in places - {None}:
+            self._place(place)
+        self._open(self._script)
+        return optimizer_calls(self.files)
+
+    def scale_term(self, name: str, factor: float) -> None:
+        """Multiply a loss term where the loss is put together."""
+        terms.scale(self._part(name, all_of_it=False), factor)
+
+    def drop_term(self, name: str) -> None:
+        """Take a loss term out of the sum."""
+        part = self._part(name, all_of_it=True)
+        dropping.drop(part.file, part.node, part.parent)
+
+    def _part(self, name: str, all_of_it: bool) -> terms.Part:
+        info = self.trace.terms.get(name)
+        if info is None:
+            raise Unwritable(f"{name} was not seen")
+        computed_in, line = self._place(info.source)
+        files = {computed_in.path: computed_in, self._script: self._open(self._script)}
+        parts = [
+            part
+            for file in files.values()
+            for part in terms.parts(file, name, line if file is computed_in else None)
+        ]
+        summands = [part for part in parts if part.summand]
+        found = summands or ([] if all_of_it else parts)
+        if len(found) != 1:
+            raise Unwritable(f"{name} is added to the loss in {len(found)} places")
+        return found[0]
+
+    def _place(self, place: str | None) -> tuple[SourceFile, int]:
+        name, _, line = (place or "").rpartition(":")
+        paths = {(folder / name).resolve() for folder in self._folders if name}
+        files = [path for path in paths if path.is_file()]
+        if len(files) != 1:
+            raise Unwritable(f"it is not clear where {place} is")
+        return self._open(files[0]), int(line)
+
+    def _open(self, path: Path) -> SourceFile:
+        if path not in self._files:
+            self._files[path] = SourceFile(path)
+        return self._files[path]

@@ -1,0 +1,46 @@
+"""The learning rate, where the optimizers are made."""
+
+from __future__ import annotations
+
+import pytest
+
+from remedies.base import Unwritable
+
+HEAD = "import torch\nfrom torch.optim import SGD\nfrom lion import Lion\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("torch.optim.Adam(ps, lr=2e-3)", "torch.optim.Adam(ps, lr=0.012)"),
+        ("SGD(ps, momentum=0.9, lr=args.lr)", "SGD(ps, momentum=0.9, lr=6 * args.lr)"),
+        ("SGD(ps, lr=lr if lr else 1)", "SGD(ps, lr=6 * (lr if lr else 1))"),
+        ("SGD(ps, lr=1e-5), SGD(qs, lr = 1)", "SGD(ps, lr=6e-5), SGD(qs, lr = 6.0)"),
+        ("SGD(ps, lr=0.1); print({'lr': 0.1})", "SGD(ps, lr=0.6); print({'lr': 0.1})"),
+    ],
+)
+def test_the_keyword_is_multiplied(rewrite, before, after) -> None:
+    assert rewrite(f"{HEAD}o = {before}\n", "R301", factor=6.0) == f"{HEAD}o = {after}\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SGD(ps, 0.1)",
+        "SGD(ps)",
+        "SGD(ps, **options)",
+        "SGD(ps, lr=0.1), SGD(qs)",
+        "SGD(ps, lr=None)",
+        "Lion(model.parameters(), lr=0.1)",
+        "SGD(ps, lr=0.1), Lion(model.parameters(), lr=0.1)",
+        "SGD([{'params': ps, 'lr': 0.2}], lr=0.1)",
+        "SGD(ps, lr=0.1); group['lr'] = 0.3",
+        "SGD(ps, lr=0.1); group['lr'] *= 0.5",
+        "SGD(ps, lr=0.1); torch.optim.lr_scheduler.OneCycleLR(o, max_lr=1, total_steps=9)",
+        "torch.optim.lr_scheduler.StepLR(o, 3)",
+        "1",
+    ],
+)
+def test_what_would_not_be_the_same_is_not_written(rewrite, text) -> None:
+    with pytest.raises(Unwritable):
+        rewrite(f"{HEAD}o = {text}\n", "R301", factor=6.0)
