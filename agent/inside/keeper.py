@@ -131,7 +131,8 @@ class Keeper:
 
     def _supervise(self, job: Job) -> Ending:
         reader, writer = self._context.Pipe(duplex=False)
-        child = self._context.Process(target=process.main, args=(job, writer))
+        # Daemonic: a host that has to exit terminates it, rather than wait for it.
+        child = self._context.Process(target=process.main, args=(job, writer), daemon=True)
         with reader:
             child.start()
             writer.close()

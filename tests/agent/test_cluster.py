@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,21 +49,37 @@ def cluster() -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    bin_folder = Path(sys.executable).parent
-    with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp") as folder:
-        options = [
-            "--node-ip-address=127.0.0.1",
-            "--num-cpus=2",
-            "--include-dashboard=false",
-            f"--temp-dir={folder}",
-        ]
-        head = [f"{bin_folder}/ray", "start", "--head", f"--port={port}", *options]
-        started = run(*head)
-        assert started.returncode == 0, started.stderr
+    with tempfile.TemporaryDirectory(
+        prefix="ray-", dir="/tmp", ignore_cleanup_errors=True
+    ) as folder:
+        head = subprocess.Popen(
+            [
+                Path(sys.executable).parent / "ray",
+                *("start", "--head", "--block", f"--port={port}", "--num-cpus=2"),
+                *("--node-ip-address=127.0.0.1", "--include-dashboard=false"),
+                f"--temp-dir={folder}",
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         try:
+            wait_for(port)
             yield f"127.0.0.1:{port}"
         finally:
-            run(f"{bin_folder}/ray", "stop", "--force")
+            # Not "ray stop", which ends every other Ray of this machine, too.
+            head.terminate()
+            head.wait(30)
+
+
+def wait_for(port: int) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError:
+            time.sleep(0.2)
+    raise TimeoutError("the cluster does not start")
 
 
 def test_the_cluster_that_ray_address_names_runs_the_trials(cluster: str, tmp_path: Path) -> None:

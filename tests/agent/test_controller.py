@@ -110,8 +110,9 @@ def test_a_bundled_workload_is_cured_and_the_rivals_are_refuted(
     assert diagnosis.cost.baseline_equivalents <= 24
 
 
-@pytest.mark.parametrize("name", ["context_collapse", "contrastive_dominance"])
-@pytest.mark.parametrize("seed_base", [0, 11])
+@pytest.mark.parametrize(
+    "name, seed_base", [("context_collapse", 0), ("contrastive_dominance", 11)]
+)
 def test_the_healthy_twin_is_healthy_without_a_trial(
     diagnosed: Diagnose, name: str, seed_base: int
 ) -> None:
