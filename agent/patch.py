@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from probes.trace import Trace
 from remedies import remedies
-from remedies.base import Unwritable
+from remedies.source.errors import Unwritable
 from remedies.treatment import Treatment
 
 if TYPE_CHECKING:

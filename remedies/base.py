@@ -8,16 +8,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 from probes.symptom import Symptom
 from probes.trace import Trace
+from remedies.source.errors import Unwritable
 from remedies.space import Space
 from remedies.treatment import Action
 
 if TYPE_CHECKING:
     from remedies.source.source import Source
     from remedies.surgery import Program
-
-
-class Unwritable(Exception):
-    """A change that cannot be written into the user's script, or not safely."""
 
 
 class Remedy(ABC):

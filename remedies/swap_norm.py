@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from probes.symptom import Symptom
 from probes.trace import Trace
 from remedies._groups import group_count
-from remedies.base import Remedy, Unwritable
+from remedies.base import Remedy
+from remedies.source.errors import Unwritable
 from remedies.space import Choice, Space
 from remedies.treatment import Action
 

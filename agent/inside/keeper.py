@@ -16,6 +16,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 
 from agent.inside import process
+from agent.inside.errors import one_line
 from agent.inside.job import Job
 from agent.inside.watch import EventPipe, Watch, tail, vanished
 from agent.snapshot import Snapshot
@@ -105,7 +106,7 @@ class Keeper:
             job = self._job(spec, scratch)
             self._events.put({"event": "ending", **asdict(self._supervise(job))})
         except Exception as error:
-            self._events.put({"event": "broken", "text": process.one_line(error)})
+            self._events.put({"event": "broken", "text": one_line(error)})
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 

@@ -8,7 +8,7 @@ import pkgutil
 import sys
 import warnings
 
-from agent.inside.process import one_line
+from agent.inside.errors import one_line
 
 # Where a fault of the installation is found, the forkserver itself must live to tell it.
 ERROR = ""

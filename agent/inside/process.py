@@ -7,6 +7,7 @@ import traceback
 from dataclasses import asdict
 from multiprocessing.connection import Connection
 
+from agent.inside.errors import one_line
 from agent.inside.events import Sender
 from agent.inside.isolation import isolate
 from agent.inside.job import Job
@@ -40,13 +41,3 @@ def check(connection: Connection) -> None:
     from agent.inside.preload import ERROR
 
     connection.send(ERROR)
-
-
-def one_line(error: BaseException) -> str:
-    """The exception as the last line of its traceback, cut to a readable length.
-
-    >>> one_line(ValueError("no such file"))
-    'ValueError: no such file'
-    """
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}"[:500] if lines else type(error).__name__

@@ -18,10 +18,10 @@ from types import TracebackType
 import torch
 
 from agent.inside import links, seeds
+from agent.inside.errors import one_line
 from agent.inside.job import Job
 from agent.inside.metrics import Metrics
 from agent.inside.output import Output
-from agent.inside.process import one_line
 from agent.inside.script import innermost_line, run_as_main
 from probes.tap import StopTraining, Tap, logged
 from probes.trace import Ending, Event

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import libcst as cst
 
 from probes.trace import ModuleInfo
-from remedies.base import Unwritable
+from remedies.source.errors import Unwritable
 from remedies.source.file import SourceFile
 from remedies.source.imports import import_beside
 from remedies.source.numbers import times

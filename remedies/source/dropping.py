@@ -6,7 +6,7 @@ from typing import Any
 
 import libcst as cst
 
-from remedies.base import Unwritable
+from remedies.source.errors import Unwritable
 from remedies.source.file import SourceFile
 
 _ATOMS = (cst.Name, cst.Attribute, cst.Call, cst.Subscript)

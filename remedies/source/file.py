@@ -17,7 +17,7 @@ from libcst.metadata import (
     QualifiedNameSource,
 )
 
-from remedies.base import Unwritable
+from remedies.source.errors import Unwritable
 
 Node = TypeVar("Node", bound=cst.CSTNode)
 Edit = Callable[[Any], Any]

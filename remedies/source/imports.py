@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import libcst as cst
 
-from remedies.base import Unwritable
+from remedies.source.errors import Unwritable
 from remedies.source.file import SourceFile
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 
-from remedies.base import Unwritable
+from remedies.source.errors import Unwritable
 
 
 def literal(value: float) -> str:

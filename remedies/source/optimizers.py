@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import libcst as cst
 
-from remedies.base import Unwritable
 from remedies.source.calls import CallSite
+from remedies.source.errors import Unwritable
 from remedies.source.file import SourceFile
 
 _ABSOLUTE = {"OneCycleLR", "CyclicLR"}

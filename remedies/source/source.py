@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from probes.trace import ModuleInfo, Trace
-from remedies.base import Unwritable
 from remedies.source import dropping, terms
 from remedies.source.calls import CallSite, calls_at
+from remedies.source.errors import Unwritable
 from remedies.source.file import SourceFile
 from remedies.source.optimizers import optimizer_calls
 

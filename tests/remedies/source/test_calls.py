@@ -10,7 +10,7 @@ import pytest
 from probes.tap import Tap
 from probes.trace import Event, Trace
 from remedies import remedies
-from remedies.base import Unwritable
+from remedies.source.errors import Unwritable
 from remedies.source.source import Source
 
 

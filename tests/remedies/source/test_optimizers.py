@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from remedies.base import Unwritable
+from remedies.source.errors import Unwritable
 
 HEAD = "import torch\nfrom torch.optim import SGD\nfrom lion import Lion\n"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from remedies.base import Unwritable
+from remedies.source.errors import Unwritable
 
 LOOP = """\
 import torch
