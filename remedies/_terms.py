@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from probes.trace import Trace
+from remedies.base import Remedy
 from remedies.treatment import Action
 
 if TYPE_CHECKING:
+    from remedies.source.source import Source
     from remedies.surgery import Program
 
 
@@ -32,3 +34,23 @@ def scale(program: Program, action: Action, factor: float) -> None:
         raise ValueError(f"{action}: needs a loss term and a factor that is not negative")
     for name in action.targets:
         program.scale_term(action, name, lambda: factor)
+
+
+class FactorOnTerm(Remedy):
+    """A remedy that multiplies the weight of a loss term by its parameter ``factor``."""
+
+    acts_on = "a loss term"
+
+    def apply(self, program: Program, action: Action) -> None:
+        """Scale the gradient of the term."""
+        scale(program, action, float(action.params["factor"]))
+
+    def advice(self, action: Action) -> str:
+        """By what to multiply which weight."""
+        factor = float(action.params["factor"])
+        return f"Multiply the weight of {action.target} in the loss by {factor:.3g}."
+
+    def rewrite(self, source: Source, action: Action) -> None:
+        """Multiply the term's weight where the loss is put together."""
+        for name in action.targets:
+            source.scale_term(name, float(action.params["factor"]))

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from probes.symptom import Symptom
 from probes.trace import Trace
 from remedies import _terms
-from remedies.base import Remedy
 from remedies.space import Range, Space
 from remedies.treatment import Action
-
-if TYPE_CHECKING:
-    from remedies.source.source import Source
-    from remedies.surgery import Program
 
 _SMALLEST, _LARGEST = 1e-6, 0.5
 
 
-class RebalanceLosses(Remedy):
+class RebalanceLosses(_terms.FactorOnTerm):
     """Less weight for the loss term that drowns the others.
 
     What it does:
@@ -44,7 +38,6 @@ class RebalanceLosses(Remedy):
     code = "R201"
     name = "rebalance-losses"
     treats = {"P201": 0.8}
-    acts_on = "a loss term"
 
     @property
     def space(self) -> Space:
@@ -65,17 +58,3 @@ class RebalanceLosses(Remedy):
                 equal = min(_LARGEST, max(_SMALLEST, factor))
                 return action.model_copy(update={"params": {"factor": equal}})
         return action
-
-    def apply(self, program: Program, action: Action) -> None:
-        """Scale the gradient of the term."""
-        _terms.scale(program, action, float(action.params["factor"]))
-
-    def advice(self, action: Action) -> str:
-        """By what to multiply which weight."""
-        factor = float(action.params["factor"])
-        return f"Multiply the weight of {action.target} in the loss by {factor:.3g}."
-
-    def rewrite(self, source: Source, action: Action) -> None:
-        """Multiply the term's weight where the loss is put together."""
-        for name in action.targets:
-            source.scale_term(name, float(action.params["factor"]))
