@@ -29,7 +29,7 @@ def isolate(job: Job, descriptor: int) -> None:
         descriptor: Writing end of a pipe; when its reader is gone, the whole group is killed.
     """
     os.setsid()
-    _die_with_parent()
+    die_with_parent()
     _post_warden(descriptor)
     _default_signals()
     _redirect(job)
@@ -38,7 +38,8 @@ def isolate(job: Job, descriptor: int) -> None:
     os.chdir(job.directory)
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """Have this process killed when its parent dies, where the system can do that."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from agent.inside import process
 from agent.inside.errors import one_line
+from agent.inside.isolation import die_with_parent
 from agent.inside.job import Job
 from agent.inside.watch import EventPipe, Watch, tail, vanished
 from agent.snapshot import Snapshot
@@ -47,6 +48,8 @@ class Keeper:
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._cancelled = threading.Event()
         self._thread: threading.Thread | None = None
+        # Ray's worker may linger when its raylet was killed; what it runs ends with it.
+        die_with_parent()
         _hide_main()
         _pin_environment(workload.limits.cpus)
         # The forkserver puts the current folder first on its search path.
