@@ -37,7 +37,7 @@ DROP = (Action(remedy="R103", name="drop-term", target="kl"),)
 
 def make_request(**options):
     workload = Workload(
-        script=Path("/work/train.py"),
+        script=Path("/project/train.py"),
         args=("--lr", "0.1", "--api-key", "s3cret-value"),
         directory=Path("/work"),
         limits=Limits(max_steps=100),
@@ -188,7 +188,7 @@ class TestDiagnosis:
 
     def test_what_was_asked_for_are_params(self, parent):
         params = parent.data.params
-        assert params["script"] == "/work/train.py"
+        assert params["script"] == "/project/train.py"
         assert (params["metric"], params["seeds"], params["max_steps"]) == ("val_acc", "3", "100")
 
     def test_secrets_are_not_recorded(self, parent, trials, client, home):
