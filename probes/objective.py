@@ -141,11 +141,6 @@ def infer_mode(name: str) -> Mode:
     return "max" if tokens & _HIGHER_IS_BETTER else "min"
 
 
-def is_held_out(name: str) -> bool:
-    """Whether the name says that the metric is of validation or test data."""
-    return bool(_tokens(name) & _HELD_OUT)
-
-
 def _tokens(name: str) -> set[str]:
     return set(re.split(r"[^a-z0-9]+", name.lower()))
 

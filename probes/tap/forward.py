@@ -75,8 +75,7 @@ class ForwardWatch:
 
     def _begin_pass(self, module: nn.Module) -> None:
         if not self._tree.knows(module) and any(True for _ in module.parameters()):
-            label, _ = self._tree.add_root_of(module)
-            self._on_root(label)
+            self._on_root(self._tree.add_root_of(module))
         phase: Phase = "train" if module.training and torch.is_grad_enabled() else "eval"
         self._passes[phase] += 1
         self._phase = phase if self._passes[phase] <= PASSES else None

@@ -42,7 +42,6 @@ class LossWatch:
         self._seen: set[str] = set()
         self.log = ScalarLog(sources)
         self.listeners: list[TermListener] = []
-        self.backwards = 0
 
     def install(self) -> Callable[[], None]:
         """Begin to watch; returns what undoes it."""
@@ -68,7 +67,6 @@ class LossWatch:
             self.log.switch_on()
 
     def _before_backward(self, tensors: Any, *args: Any, **kwargs: Any) -> None:
-        self.backwards += 1
         if not (self._probing or self.listeners):
             return
         with torch._C.DisableTorchFunction():

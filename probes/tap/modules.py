@@ -64,11 +64,11 @@ class ModuleTree:
         """The name of a module; None when it hangs from no root that was seen."""
         return self._names.get(id(module))
 
-    def add_root_of(self, module: nn.Module) -> tuple[str, nn.Module]:
+    def add_root_of(self, module: nn.Module) -> str:
         """Find the outermost module that contains this one and name all below it.
 
         Returns:
-            The label of the new root (empty for the first) and the root.
+            The label of the new root, empty for the first.
         """
         root = self._outermost(module)
         kind = type(unwrapped(root)).__name__
@@ -78,7 +78,7 @@ class ModuleTree:
         self._labels.append(label)
         self.roots[label] = root
         self.rename()
-        return label, root
+        return label
 
     def rename(self) -> None:
         """Name all modules anew, after a tree was changed."""
