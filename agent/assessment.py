@@ -62,13 +62,16 @@ class Assessment:
 
     @property
     def inert(self) -> bool:
-        """Whether the treatment provably changed nothing."""
+        """Whether a remedy of the treatment found nothing to change in the program."""
         if self.broken:
             return False
         applied = {event["remedy"] for event in self.treated.trace.applied}
-        if any(action.remedy not in applied for action in self.treated.spec.treatment):
-            return True
-        return _same_training(self.treated.trace, self.control.trace)
+        return any(action.remedy not in applied for action in self.treated.spec.treatment)
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether what was changed made no difference: bit for bit the same training."""
+        return not self.broken and _same_training(self.treated.trace, self.control.trace)
 
     @property
     def recovers(self) -> bool:
@@ -77,6 +80,7 @@ class Assessment:
             self.gain > 0
             and not self.broken
             and not self.inert
+            and not self.unchanged
             and not self.raised
             and not self.remaining
         )

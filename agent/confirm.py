@@ -90,7 +90,7 @@ def _objection(assessments: Sequence[Assessment], comparison: PairedComparison) 
         seed = assessment.treated.spec.seed
         if assessment.broken:
             return f"on seed {seed} the treated run ended {assessment.treated.status}"
-        if assessment.inert:
+        if assessment.inert or assessment.unchanged:
             return f"on seed {seed} it changed nothing"
         if assessment.raised:
             return f"on seed {seed} it brings {', '.join(assessment.raised)}"

@@ -53,7 +53,7 @@ class Tried(_Record):
     Attributes:
         treatment: What was changed.
         status: ``confirmed``; ``refuted`` by the evidence; ``pruned`` before the evidence was
-            complete; ``failed`` (the treated script broke); ``inert`` (it changed nothing).
+            complete; ``failed`` (the treated script broke); ``inert`` (nothing to change).
         metric: Final metric by trial seed.
         control: Final metric of the untreated run by the same seeds.
         cleared: Symptom codes that the treatment made go away.

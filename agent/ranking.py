@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby, islice
 
 from probes.symptom import Symptom
@@ -16,6 +16,8 @@ _TARGETS_EACH = 2
 """Targets of one remedy that are heard for one symptom code."""
 _LIKELY = 0.3
 """Prior below which a remedy is a rival hypothesis, and heard at one target only."""
+_UNLIKELY = 0.1
+"""Prior below which a remedy is heard only when it is asked for."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +29,14 @@ class Hypothesis:
         action: What to try first.
         space: The parameters that make sense for this program.
         weight: The remedy's prior for the symptom times the symptom's severity.
+        offered: Whether it was asked for: then every option of its choices is heard.
     """
 
     remedy: Remedy
     action: Action
     space: Space
     weight: float
+    offered: bool = False
 
 
 def rank(
@@ -60,8 +64,9 @@ def rank(
             weight = remedy.treats.get(code, 0.0) * same[0].severity
             if remedy.treats.get(code, 0.0) >= _LIKELY:
                 _add(found, remedy, same, trace, weight, _TARGETS_EACH)
-            elif weight > rivals.get(remedy.code, (None, None, 0.0))[2]:
-                rivals[remedy.code] = remedy, same, weight
+            elif remedy.treats.get(code, 0.0) >= _UNLIKELY:
+                if weight > rivals.get(remedy.code, (None, None, 0.0))[2]:
+                    rivals[remedy.code] = remedy, same, weight
     heard = {remedy for remedy, _ in found}
     for remedy, same, weight in rivals.values():
         if remedy.code not in heard:
@@ -69,6 +74,8 @@ def rank(
     for remedy in offered:
         treated = [s for s in alarming if s.code in remedy.treats]
         _add(found, remedy, treated, trace, 0.01, _TARGETS_EACH)
+        for key in [key for key in found if key[0] == remedy.code]:
+            found[key] = replace(found[key], offered=True)
     taken = {(action.remedy, action.target) for action in applied}
     fresh = [hypothesis for key, hypothesis in found.items() if key not in taken]
     return sorted(fresh, key=lambda hypothesis: -hypothesis.weight)

@@ -51,8 +51,9 @@ StudyMaker = Callable[[str, Sequence[Candidate], Treatment], Study]
 class Search:
     """Runs rounds of trials until something recovers the metric, or nothing is left to try.
 
-    A round hears each hypothesis once with its default, the likeliest first; then, where there is
-    something left to gain, the other options of what recovers; then Optuna tunes its numbers.
+    A round hears each hypothesis once with its default, the likeliest first, and those that were
+    asked for with every option of their choices; then, where there is something left to gain, the
+    other options of what recovers; then Optuna tunes its numbers.
     Where a treatment helps but leaves a symptom, or lets one be seen that another had hidden, the
     next round starts from it, so that two faults end with two remedies.
 
@@ -116,9 +117,13 @@ class Search:
             return
         name = f"round-{len(base) + 1}"
         study = self._study(name, hypotheses, base)
+        trials = 0
         for hypothesis in hypotheses:
-            study.enqueue(hypothesis.action)
-        found = self._hear(study, len(hypotheses))
+            trials += study.enqueue(hypothesis.action)
+        for hypothesis in hypotheses:
+            for variant in _candidate(hypothesis).variants if hypothesis.offered else ():
+                trials += study.enqueue(variant)
+        found = self._hear(study, trials)
         recovering = _recovering(hypotheses, found, len(base))
         if recovering and not any(_fully(heard) for heard in found):
             self._tune(base, recovering, name)
@@ -248,7 +253,11 @@ def explain(heard: Heard, best: Heard | None, trace: Trace) -> str:
     if assessment.broken:
         return f"the treated run ended {assessment.treated.status}: {ending and ending.message}"
     if assessment.inert:
-        return "it changed nothing: the treated run trained exactly as the untreated one"
+        return "it found nothing to change in the program"
+    if assessment.unchanged:
+        return (
+            f"it makes no difference: bit for bit the same training ({objective.name} {before:.4g})"
+        )
     if assessment.raised:
         return f"it brings {', '.join(assessment.raised)} ({change})"
     if assessment.gain <= 0 and assessment.cleared:

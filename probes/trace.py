@@ -8,7 +8,7 @@ Events, by their ``event`` key:
 
 ========= ======================================================================================
 module    ``where``, ``type``, ``source``, ``parent``, ``parameters``: one module of the model
-term      ``where``, ``source``: one loss term
+term      ``where``, ``source``, ``operation``: one loss term
 signals   ``step``, ``phase``, ``rows`` of ``[where, name, value]``
 metric    ``step``, ``name``, ``value``, ``source``: one number that the script printed or logged
 progress  ``step``: optimizer steps done so far
@@ -86,10 +86,17 @@ class ModuleInfo:
 
 @dataclass(frozen=True, slots=True)
 class TermInfo:
-    """One additive term of the loss: its name in the script and the line that computed it."""
+    """One additive term of the loss.
+
+    Attributes:
+        where: Its name in the script.
+        source: The line that computed it.
+        operation: The torch function that made it, ``huber_loss``.
+    """
 
     where: str
     source: str | None = None
+    operation: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ class Remedy(ABC):
         name: Stable name of the act, in kebab case.
         treats: For each symptom code, how likely it is that this cures it (0 to 1), before any
             evidence. Low values are the hypotheses that people try first: they get their trial,
-            after the likelier ones.
+            after the likelier ones; below 0.1 only when they are asked for (``--try``).
         acts_on: What a target is; ``program`` where there is none.
     """
 

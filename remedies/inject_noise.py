@@ -40,7 +40,7 @@ class InjectNoise(Remedy):
 
     code = "R401"
     name = "inject-noise"
-    treats = {"P101": 0.1, "P102": 0.05}
+    treats = {"P101": 0.1, "P102": 0.1}
     acts_on = "a module"
 
     @property

@@ -11,7 +11,7 @@ import threading
 import time
 import traceback
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import TracebackType
 
@@ -45,9 +45,10 @@ def run(job: Job, emit: Callable[[Event], None]) -> Ending:
     links.install(job.links)
     seeds.install(job.seed)
     tap.install()
-    Program(tap, job.treatment, emit).install()
+    program = Program(tap, job.treatment, emit, job.args)
+    program.install()
     started = time.perf_counter()
-    ending = _execute(job)
+    ending = _execute(job, program.arguments)
     _finish(ending, tap, output)
     return replace(ending, seconds=time.perf_counter() - started, steps=tap.step)
 
@@ -64,8 +65,8 @@ def _forget_exit_handlers() -> None:
         atexit.register(handler)
 
 
-def _execute(job: Job) -> Ending:
-    argv = [os.path.relpath(job.script, job.directory), *job.args]
+def _execute(job: Job, arguments: Sequence[str]) -> Ending:
+    argv = [os.path.relpath(job.script, job.directory), *arguments]
     try:
         run_as_main(job.script, argv)
     except StopTraining:

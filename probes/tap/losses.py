@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from probes.tap.calls import CallLog
 from probes.tap.locate import Sources
 from probes.tap.scalars import ScalarLog
 from probes.tap.statistics import Collector
@@ -27,12 +28,17 @@ class LossWatch:
 
     Args:
         sources: Tells the user's lines.
+        calls: Tells of the scalars that are computed.
         collector: Takes the signals.
         emit: Takes a ``term`` event for each new term.
     """
 
     def __init__(
-        self, sources: Sources, collector: Collector, emit: Callable[[Event], None]
+        self,
+        sources: Sources,
+        calls: CallLog,
+        collector: Collector,
+        emit: Callable[[Event], None],
     ) -> None:
         self._collector = collector
         self._emit = emit
@@ -40,31 +46,26 @@ class LossWatch:
         self._known: set[str] = set()
         self._probing = False
         self._seen: set[str] = set()
-        self.log = ScalarLog(sources)
+        self._log = ScalarLog(sources)
         self.listeners: list[TermListener] = []
+        calls.listeners.append(self._log.note)
 
     def install(self) -> Callable[[], None]:
         """Begin to watch; returns what undoes it."""
-        unwrap = wrap(torch.autograd, "backward", before=self._before_backward)
-
-        def undo() -> None:
-            unwrap()
-            self.log.switch_off()
-
-        return undo
+        return wrap(torch.autograd, "backward", before=self._before_backward)
 
     def switch_on(self) -> None:
         """Take the losses of the next step apart."""
         self._probing = True
         self._seen = set()
-        self.log.switch_on()
 
     def switch_off(self) -> None:
         """Leave the losses alone, unless a listener needs their terms."""
         self._probing = False
-        self.log.switch_off()
-        if self.listeners:
-            self.log.switch_on()
+
+    def forget(self) -> None:
+        """Let go of what was noted in a step that is over."""
+        self._log.forget()
 
     def _before_backward(self, tensors: Any, *args: Any, **kwargs: Any) -> None:
         if not (self._probing or self.listeners):
@@ -72,13 +73,20 @@ class LossWatch:
         with torch._C.DisableTorchFunction():
             for loss in [tensors] if isinstance(tensors, Tensor) else list(tensors):
                 if isinstance(loss, Tensor) and loss.numel() == 1 and loss.grad_fn is not None:
-                    self._look_at(loss, self._names.terms(loss.grad_fn, self.log.scalars))
+                    self._look_at(loss, self._names.terms(loss.grad_fn, self._log.scalars))
 
     def _look_at(self, loss: Tensor, terms: list[LossTerm]) -> None:
         for term in terms:
             if term.name not in self._known:
                 self._known.add(term.name)
-                self._emit({"event": "term", "where": term.name, "source": term.source})
+                self._emit(
+                    {
+                        "event": "term",
+                        "where": term.name,
+                        "source": term.source,
+                        "operation": term.operation,
+                    }
+                )
         # Listeners may scale gradients: first they, so that what is measured is what is trained on.
         for listener in self.listeners:
             listener(loss, terms)

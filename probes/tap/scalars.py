@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.graph import Node
-from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 
 from probes.tap.locate import Sources
 
@@ -41,66 +40,30 @@ class Scalar:
     elements: int
 
 
-def _active_modes() -> list[TorchFunctionMode]:
-    return list(_get_current_function_mode_stack())  # type: ignore[no-untyped-call]
+class ScalarLog:
+    """Notes each scalar result that has a gradient, by its autograd node.
 
-
-class ScalarLog(TorchFunctionMode):
-    """While on, notes each scalar result that has a gradient, by its autograd node.
-
-    The tensors themselves are passed through untouched. Values are copied, because an in-place
-    ``loss += term`` would overwrite them.
+    Values are copied, because an in-place ``loss += term`` would overwrite them.
 
     Args:
         sources: Tells the user's lines.
     """
 
     def __init__(self, sources: Sources) -> None:
-        super().__init__()
         self._sources = sources
-        self._noting = False
         self.scalars: dict[Node, Scalar] = {}
-
-    def switch_on(self) -> None:
-        """Begin to note."""
-        self._noting = True
-        if self not in _active_modes():
-            self.__enter__()  # type: ignore[no-untyped-call]
 
     def forget(self) -> None:
         """Let go of what was noted, and of the graphs that hang from it."""
         self.scalars = {}
 
-    def switch_off(self) -> None:
-        """Stop noting and forget what was noted."""
-        self._noting = False
-        self.forget()
-        # A mode of the user's may lie on top; then ours stays below it, passing all through.
-        stack = _active_modes()
-        if stack and stack[-1] is self:
-            self.__exit__(None, None, None)  # type: ignore[no-untyped-call]
-
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        result = func(*args, **(kwargs or {}))
-        if (
-            self._noting
-            and isinstance(result, Tensor)
-            and result.requires_grad
-            and result.numel() == 1
-            and result.grad_fn is not None
-        ):
-            self._note(result, func, args)
-        return result
-
-    def _note(self, result: Tensor, func: Callable[..., Any], args: tuple[Any, ...]) -> None:
-        assert result.grad_fn is not None
-        if result.grad_fn in self.scalars:
+    def note(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
+    ) -> None:
+        """Take one call (see `CallLog`)."""
+        if not (isinstance(result, Tensor) and result.requires_grad and result.numel() == 1):
+            return
+        if result.grad_fn is None or result.grad_fn in self.scalars:
             return
         frames = self._sources.stack()
         with torch.no_grad():

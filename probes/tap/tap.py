@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -16,6 +16,7 @@ from torch.optim.optimizer import (
 )
 
 from probes.tap.cadence import is_probed, spacing
+from probes.tap.calls import CallLog
 from probes.tap.forward import ForwardWatch
 from probes.tap.locate import Sources
 from probes.tap.losses import LossWatch
@@ -35,6 +36,16 @@ class StopTraining(BaseException):
 
     Not an `Exception`, so that a script's own error handling does not swallow it.
     """
+
+
+class Watch(Protocol):
+    """Observes one aspect of the program at probed steps."""
+
+    def switch_on(self) -> None:
+        """Watch the step that begins."""
+
+    def switch_off(self) -> None:
+        """Watch no more; the step is over."""
 
 
 class Tap:
@@ -71,9 +82,11 @@ class Tap:
         sources = Sources(root, base)
         self.step = 0
         self.tree = ModuleTree(sources)
-        self.losses = LossWatch(sources, self._collector, emit)
+        self.calls = CallLog()
+        self.losses = LossWatch(sources, self.calls, self._collector, emit)
         self.forward = ForwardWatch(self.tree, self._collector, self._on_root)
         self.updates = UpdateWatch(self._collector)
+        self._watches: tuple[Watch, ...] = (self.forward, self.losses)
         self.on_root: list[Callable[[str], None]] = []
         self.on_optimizer: list[Callable[[Optimizer], None]] = []
 
@@ -92,6 +105,7 @@ class Tap:
         """Stop observing and emit what is still held back."""
         self._flush()
         self._stop_probing()
+        self.calls.switch_off()
         while self._undo:
             self._undo.pop()()
         self._emit({"event": "progress", "step": self.step})
@@ -135,7 +149,7 @@ class Tap:
         if self._probing or self.forward.on:
             self._flush()
             self._stop_probing()
-        self.losses.log.forget()
+        self.losses.forget()
         self.step += 1
         now = time.monotonic()
         if now - self._told > _PROGRESS_EVERY:
@@ -148,13 +162,16 @@ class Tap:
 
     def _start_probing(self) -> None:
         self._probing = True
-        self.forward.switch_on()
-        self.losses.switch_on()
+        self.calls.switch_on()
+        for watch in self._watches:
+            watch.switch_on()
 
     def _stop_probing(self) -> None:
         self._probing = False
-        self.forward.switch_off()
-        self.losses.switch_off()
+        for watch in self._watches:
+            watch.switch_off()
+        if not self.losses.listeners:
+            self.calls.switch_off()
 
     def _flush(self) -> None:
         with torch._C.DisableTorchFunction():

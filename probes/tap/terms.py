@@ -52,6 +52,11 @@ class LossTerm:
     scalars: list[Scalar] = field(default_factory=list)
 
     @property
+    def operation(self) -> str | None:
+        """Name of the torch function that computed it, ``huber_loss``, where it is known."""
+        return self.scalars[0].operation if self.scalars else None
+
+    @property
     def edges(self) -> list[GradientEdge]:
         """The gradient edges of its nodes."""
         return [GradientEdge(node, 0) for node in self.nodes]

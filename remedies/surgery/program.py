@@ -17,6 +17,7 @@ from torch.optim.optimizer import (
 from probes.tap import Tap
 from probes.tap.terms import LossTerm
 from probes.trace import Event
+from remedies.surgery.calls import CallRewriter, Rewrite
 from remedies.treatment import Action, Treatment
 
 ModuleEdit = Callable[[nn.Module], nn.Module]
@@ -40,15 +41,24 @@ class Program:
         tap: The tap that observes the program.
         treatment: What to change in it.
         emit: Takes the ``applied`` events.
+        arguments: What the script is given on its command line. Remedies may change it.
     """
 
-    def __init__(self, tap: Tap, treatment: Treatment, emit: Callable[[Event], None]) -> None:
+    def __init__(
+        self,
+        tap: Tap,
+        treatment: Treatment,
+        emit: Callable[[Event], None],
+        arguments: Iterable[str] = (),
+    ) -> None:
         self._tap = tap
         self._treatment = treatment
         self._emit = emit
         self._edits: list[_PendingEdit] = []
         self._reported: set[tuple[str, str]] = set()
         self._undo: list[Callable[[], None]] = []
+        self._rewriter: CallRewriter | None = None
+        self.arguments = list(arguments)
 
     def install(self) -> None:
         """Let every remedy of the treatment say what it will change.
@@ -65,7 +75,7 @@ class Program:
             self._tap.on_root.append(self._edit_root)
 
     def close(self) -> None:
-        """Take back what was hooked into the optimizers."""
+        """Take back what was hooked into torch."""
         while self._undo:
             self._undo.pop()()
 
@@ -93,7 +103,15 @@ class Program:
                     self.report(action, name, f"gradient times {weight:.4g}")
 
         self._tap.losses.listeners.append(scale)
-        self._tap.losses.log.switch_on()
+        self._tap.calls.switch_on()
+
+    def rewrite_calls(self, rewrite: Rewrite) -> None:
+        """Let ``rewrite`` answer calls of torch functions in the place of torch."""
+        if self._rewriter is None:
+            self._rewriter = CallRewriter()
+            self._rewriter.put_on()
+            self._undo.append(self._rewriter.take_off)
+        self._rewriter.rewrites.append(rewrite)
 
     def around_steps(
         self,

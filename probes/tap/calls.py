@@ -1,0 +1,67 @@
+"""Tells of every torch function that the program calls, while it is switched on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
+
+CallListener = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any], Any], None]
+"""Takes the function, its arguments and its result. What it computes itself is not told of."""
+
+
+class Interceptor(TorchFunctionMode):
+    """A function mode that can be put on and taken off while others come and go."""
+
+    def put_on(self) -> None:
+        """See every call of a torch function from now on."""
+        if self not in _active_modes():
+            self.__enter__()  # type: ignore[no-untyped-call]
+
+    def take_off(self) -> None:
+        """See no more calls; where a mode of the user's lies on top, ours stays below it."""
+        stack = _active_modes()
+        if stack and stack[-1] is self:
+            self.__exit__(None, None, None)  # type: ignore[no-untyped-call]
+
+
+class CallLog(Interceptor):
+    """While on, tells its listeners of every call of a torch function, after it was made.
+
+    Arguments and results are passed through untouched.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._on = False
+        self.listeners: list[CallListener] = []
+
+    def switch_on(self) -> None:
+        """Begin to listen."""
+        self._on = True
+        self.put_on()
+
+    def switch_off(self) -> None:
+        """Stop listening."""
+        self._on = False
+        self.take_off()
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if self._on:
+            with torch._C.DisableTorchFunction():
+                for listener in self.listeners:
+                    listener(func, args, kwargs or {}, result)
+        return result
+
+
+def _active_modes() -> list[TorchFunctionMode]:
+    return list(_get_current_function_mode_stack())  # type: ignore[no-untyped-call]
