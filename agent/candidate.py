@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from remedies.space import Choice, Range, Space, Value
+from remedies.space import Choice, Range, Space, Value, complete
 from remedies.treatment import Action, Treatment
 
 
@@ -32,7 +32,8 @@ class Candidate:
 
     def with_params(self, params: dict[str, Value]) -> Action:
         """The action with other parameters."""
-        return self.action.model_copy(update={"params": {**self.action.params, **params}})
+        full = complete(self.space, {**self.action.params, **params})
+        return self.action.model_copy(update={"params": full})
 
     @property
     def variants(self) -> list[Action]:
@@ -63,11 +64,18 @@ class Candidate:
             for values in product(*finite)
         ]
 
+    @property
+    def endless(self) -> dict[str, Value]:
+        """The options with which a range means something: there is always more to try with them."""
+        return dict(
+            dimension.only_with
+            for dimension in self.space.values()
+            if isinstance(dimension, Range) and dimension.only_with
+        )
+
     def allows(self, action: Action) -> bool:
         """Whether the action is this one, but for parameters that lie within the space."""
-        if not self.space.keys() <= action.params.keys():
-            return False
-        tuned = {name: action.params[name] for name in self.space}
+        tuned = {name: value for name, value in action.params.items() if name in self.space}
         within = all(_contains(self.space[name], value) for name, value in tuned.items())
         return within and action == self.with_params(tuned)
 

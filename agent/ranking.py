@@ -9,7 +9,7 @@ from itertools import groupby, islice
 from probes.symptom import Symptom
 from probes.trace import Trace
 from remedies.base import Remedy
-from remedies.space import Choice, Space
+from remedies.space import Choice, Space, complete, usual
 from remedies.treatment import Action, Treatment
 
 _TARGETS_EACH = 2
@@ -75,7 +75,8 @@ def rank(
         treated = [s for s in alarming if s.code in remedy.treats]
         _add(found, remedy, treated, trace, 0.01, _TARGETS_EACH)
         for key in [key for key in found if key[0] == remedy.code]:
-            found[key] = replace(found[key], offered=True)
+            space = remedy.space_near(found[key].action, trace)
+            found[key] = replace(found[key], space=space, offered=True)
     taken = {(action.remedy, action.target) for action in applied}
     fresh = [hypothesis for key, hypothesis in found.items() if key not in taken]
     return sorted(fresh, key=lambda hypothesis: -hypothesis.weight)
@@ -92,17 +93,17 @@ def _add(
     for place, target in enumerate(islice(remedy.targets(symptoms, trace), most)):
         key = (remedy.code, target)
         if key not in found or found[key].weight < weight:
-            space = remedy.space_for(trace)
-            action = _within(space, remedy.default(target, symptoms))
+            action = remedy.default(target, symptoms)
+            space = usual(remedy.space_near(action, trace))
+            action = _within(space, action)
             found[key] = Hypothesis(remedy, action, space, weight / (1 + place))
 
 
 def _within(space: Space, action: Action) -> Action:
     """The action with every choice that the space leaves out replaced by the space's first."""
-    params = {
-        key: dimension.default
-        if isinstance(dimension, Choice) and action.params[key] not in dimension.options
-        else action.params[key]
-        for key, dimension in space.items()
+    kept = {
+        key: value
+        for key, value in action.params.items()
+        if not isinstance(dimension := space.get(key), Choice) or value in dimension.options
     }
-    return action.model_copy(update={"params": params})
+    return action.model_copy(update={"params": complete(space, kept)})

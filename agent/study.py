@@ -33,7 +33,7 @@ from agent.errors import InfrastructureError
 from agent.pruning import Curve, Judge
 from probes.objective import Objective
 from probes.trace import Series
-from remedies.space import Choice, Range, Value
+from remedies.space import Choice, Range, Value, is_active
 from remedies.treatment import CONTROL, Action, Treatment
 
 __all__ = ["Asked", "Candidate", "Heard", "Study"]
@@ -205,7 +205,11 @@ class Study:
         return self._study.get_trials(deepcopy=False, states=states or None)
 
     def _enqueue(self, candidate: Candidate, action: Action) -> None:
-        params = {_named(candidate, name): action.params[name] for name in candidate.space}
+        params = {
+            _named(candidate, name): action.params[name]
+            for name in candidate.space
+            if name in action.params
+        }
         self._study.enqueue_trial(
             {"candidate": candidate.key, **params}, user_attrs={"queued": self._written(action)}
         )
@@ -213,12 +217,11 @@ class Study:
     def _suggest(self, trial: optuna.Trial) -> Action:
         key = trial.suggest_categorical("candidate", list(self._candidates))
         candidate = self._candidates[key]
-        return candidate.with_params(
-            {
-                name: _suggest_value(trial, _named(candidate, name), dimension)
-                for name, dimension in candidate.space.items()
-            }
-        )
+        params: dict[str, Value] = {}
+        for name, dimension in candidate.space.items():
+            if is_active(dimension, params):
+                params[name] = _suggest_value(trial, _named(candidate, name), dimension)
+        return candidate.with_params(params)
 
     def _hand_out(self, trial: optuna.Trial, action: Action) -> Asked:
         heard = {key_of(h.treatment[-1]) for h in self.history() if h.state != "failed"}
@@ -242,7 +245,8 @@ class Study:
         weights = [candidate.weight for candidate, _ in open_ones]
         candidate, action = self._random.choices(open_ones, weights)[0]
         if action is None:  # the sampler fills in the parameters
-            self._study.enqueue_trial({"candidate": candidate.key})
+            pinned = {_named(candidate, name): value for name, value in candidate.endless.items()}
+            self._study.enqueue_trial({"candidate": candidate.key, **pinned})
         else:
             self._enqueue(candidate, action)
         return True

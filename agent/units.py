@@ -115,4 +115,5 @@ def _values(dimension: Choice | Range) -> str:
     if isinstance(dimension, Choice):
         return " | ".join(map(str, dimension.options))
     scale = ", log scale" if dimension.log else ""
-    return f"{dimension.low:g} to {dimension.high:g}{scale}, first {dimension.default:g}"
+    only = " (only with {}={})".format(*dimension.only_with) if dimension.only_with else ""
+    return f"{dimension.low:g} to {dimension.high:g}{scale}, first {dimension.default:g}{only}"

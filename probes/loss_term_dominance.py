@@ -65,7 +65,7 @@ class LossTermDominance(Probe):
         start = _first_report(trace, metric)
         starved = min(others, key=lambda where: self._drop(trace, where, start))
         severity = 0.3
-        stuck = metric is not None and _metric_moved(trace, metric, _STANDS_STILL) is False
+        stuck = metric is not None and metric_moved(trace, metric, _STANDS_STILL) is False
         followed = self._followed(trace, metric, dominant, others)
         if followed is not None:
             starved, stuck = followed, True
@@ -84,7 +84,7 @@ class LossTermDominance(Probe):
         self, trace: Trace, metric: Objective | None, dominant: str, others: list[str]
     ) -> str | None:
         """The drowned term that the metric follows instead of the dominating one, if it does."""
-        if metric is None or _metric_moved(trace, metric, 0.5) is not False:
+        if metric is None or metric_moved(trace, metric, 0.5) is not False:
             return None
         curve = metric.series(trace)
         alike = {
@@ -151,7 +151,7 @@ def _first_report(trace: Trace, metric: Objective | None) -> float:
     return min(0.5, steps[0] / trace.steps) if steps and trace.steps else 0.0
 
 
-def _metric_moved(trace: Trace, metric: Objective, share: float) -> bool | None:
+def metric_moved(trace: Trace, metric: Objective, share: float) -> bool | None:
     """Whether the metric went this share of its way since its first report.
 
     None where that means nothing: too few reports, or nearly nothing left to gain.

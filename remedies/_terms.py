@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable
 from typing import TYPE_CHECKING
 
+from probes.symptom import Symptom
 from probes.trace import Trace
 from remedies.base import Remedy
 from remedies.treatment import Action
@@ -22,6 +24,13 @@ def by_share(trace: Trace) -> list[str]:
         if late:
             shares[where] = sum(late) / len(late)
     return sorted(shares, key=lambda where: -shares[where])
+
+
+def made_by(operations: Container[str], symptoms: Iterable[Symptom], trace: Trace) -> list[str]:
+    """Loss terms that one of these torch functions computes: those that symptoms name, or all."""
+    found = [info.where for info in trace.terms.values() if info.operation in operations]
+    named = {symptom.where for symptom in symptoms}
+    return [where for where in found if where in named] or found
 
 
 def scale(program: Program, action: Action, factor: float) -> None:

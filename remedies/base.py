@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from probes.symptom import Symptom
 from probes.trace import Trace
 from remedies.source.errors import Unwritable
-from remedies.space import Space
+from remedies.space import Space, complete
 from remedies.treatment import Action
 
 if TYPE_CHECKING:
@@ -48,6 +48,10 @@ class Remedy(ABC):
         """The part of the space that makes sense for a program: all of it, usually."""
         return self.space
 
+    def space_near(self, action: Action, trace: Trace) -> Space:
+        """The part of the space that is searched around an action: `space_for`, usually."""
+        return self.space_for(trace)
+
     @abstractmethod
     def targets(self, symptoms: Iterable[Symptom], trace: Trace) -> Iterable[str]:
         """Where to apply it, likeliest first, given the symptoms of one code that it treats.
@@ -69,7 +73,7 @@ class Remedy(ABC):
 
     def default(self, target: str, symptoms: Iterable[Symptom] = ()) -> Action:
         """The action to try first, given the symptoms that it is to cure."""
-        params = {key: dimension.default for key, dimension in self.space.items()}
+        params = complete(self.space, {})
         return Action(remedy=self.code, name=self.name, target=target, params=params)
 
     def advice(self, action: Action) -> str:

@@ -13,6 +13,7 @@ from probes.tap.calls import CallLog
 from probes.tap.locate import Sources
 from probes.tap.scalars import ScalarLog
 from probes.tap.statistics import Collector
+from probes.tap.steadiness import Steadiness
 from probes.tap.terms import LossTerm, TermNames, term_gradients
 from probes.tap.wrap import wrap
 from probes.trace import Event
@@ -47,6 +48,7 @@ class LossWatch:
         self._probing = False
         self._seen: set[str] = set()
         self._log = ScalarLog(sources)
+        self._steadiness = Steadiness()
         self.listeners: list[TermListener] = []
         calls.listeners.append(self._log.note)
 
@@ -124,6 +126,8 @@ class LossWatch:
                 "term.share": norm / total,
                 "term.shared": float(len(shared & gradient.keys())),
             }
+            if (steady := self._steadiness.measure(term.name, gradient, shared)) is not None:
+                found["term.steadiness"] = steady
             if len(term.scalars) == len(term.nodes):
                 values = [scalar.value.reshape(()) for scalar in term.scalars]
                 found["term.value"] = torch.stack(values).sum()

@@ -15,6 +15,7 @@ from torch.optim.optimizer import (
 )
 
 from probes.tap import Tap
+from probes.tap.losses import TermListener
 from probes.tap.terms import LossTerm
 from probes.trace import Event
 from remedies.surgery.calls import CallRewriter, Rewrite
@@ -98,11 +99,14 @@ class Program:
             weight = factor()
             for term in terms:
                 if term.name == name:
-                    for node in term.nodes:
-                        node.register_prehook(_scaled_by(weight))
+                    scale_gradient(term, weight)
                     self.report(action, name, f"gradient times {weight:.4g}")
 
-        self._tap.losses.listeners.append(scale)
+        self.on_backward(scale)
+
+    def on_backward(self, listener: TermListener) -> None:
+        """Have something told of every loss and its terms, before its backward pass."""
+        self._tap.losses.listeners.append(listener)
         self._tap.calls.switch_on()
 
     def rewrite_calls(self, rewrite: Rewrite) -> None:
@@ -197,6 +201,12 @@ class Program:
 
         # At the first step, since an optimizer may be made after the first forward pass.
         self.around_steps(lambda optimizer: adopt(optimizer) if fresh else None)
+
+
+def scale_gradient(term: LossTerm, factor: float) -> None:
+    """Multiply the gradient of a term in the backward pass that is about to begin."""
+    for node in term.nodes:
+        node.register_prehook(_scaled_by(factor))
 
 
 def _group_of(optimizer: Optimizer, known: Iterable[int]) -> dict[str, Any] | None:

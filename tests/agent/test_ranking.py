@@ -45,3 +45,15 @@ def test_what_is_unlikely_is_heard_only_when_asked_for(monkeypatch: pytest.Monke
     monkeypatch.setattr(type(remedies["scale-learning-rate"]), "treats", {"P301": 0.05})
     assert "scale-learning-rate" not in heard(["P301"])
     assert "scale-learning-rate" in heard(["P301"], "scale-learning-rate")
+
+
+def test_options_that_are_not_usual_are_searched_only_when_asked_for() -> None:
+    remedy = remedies["rebalance-losses"]
+    trace = Trace.of([{"event": "term", "where": "net"}])
+    found = [symptom("P202")]
+    (unasked,) = [h for h in rank(remedies, found, trace) if h.remedy is remedy]
+    (asked,) = [h for h in rank(remedies, found, trace, [remedy]) if h.remedy is remedy]
+    usual, everything = (h.space["strategy"].options for h in (unasked, asked))
+    assert usual == everything[:2] and len(everything) > 5
+    assert everything == remedy.space["strategy"].options
+    assert unasked.action == asked.action

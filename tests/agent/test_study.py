@@ -274,3 +274,34 @@ def test_nothing_is_printed(journal, capfd):
                 study.report(asked.number, step, 1.0)
             study.tell(asked.number, math.nan)
     assert capfd.readouterr() == ("", "")
+
+
+HOW = {
+    "how": Choice(("fixed", "equal", "learned")),
+    "factor": Range(1e-3, 1e3, 1.0, log=True, only_with=("how", "fixed")),
+}
+WEIGH = Candidate(action("R201", "rebalance-losses", "kl", how="fixed", factor=2.0), HOW)
+
+
+def test_a_parameter_that_means_nothing_is_left_out(journal):
+    assert [variant.params for variant in WEIGH.variants] == [{"how": "equal"}, {"how": "learned"}]
+    back = Candidate(WEIGH.variants[0], HOW).with_params({"how": "fixed"})
+    assert back.params == {"how": "fixed", "factor": 1.0}
+    assert not WEIGH.allows(WEIGH.action.model_copy(update={"params": {"how": "fixed"}}))
+    assert not WEIGH.allows(
+        WEIGH.action.model_copy(update={"params": {"how": "equal", "factor": 2.0}})
+    )
+
+
+def test_without_it_an_option_is_tried_once(journal):
+    study = make(journal, [WEIGH])
+    assert all(study.enqueue(queued) for queued in (WEIGH.action, *WEIGH.variants))
+    tried = []
+    for number in range(12):
+        asked = study.ask()
+        assert asked is not None
+        tried.append(asked.treatment[0].params)
+        study.tell(asked.number, 1.0 + 0.1 * number)
+    assert tried[:3] == [WEIGH.action.params, {"how": "equal"}, {"how": "learned"}]
+    assert all(params.keys() == {"how", "factor"} for params in tried[3:])
+    assert all(params["how"] == "fixed" for params in tried[3:])
