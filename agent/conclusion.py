@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from agent import setting_answer
 from agent.confirm import Confirmation, summarise
 from agent.diagnosis import (
     Cost,
@@ -30,18 +31,23 @@ _AS_GOOD = 0.5
 """Share of the best gain below which a partial recovery is no rival of the best one."""
 
 
-def check_baseline(baseline: Outcome, symptoms: Sequence[Symptom]) -> None:
+def check_baseline(baseline: Outcome, symptoms: Sequence[Symptom], known_bad: bool = False) -> None:
     """Make sure that the untreated run can be diagnosed at all.
 
     An abnormal end is part of the disease where the training had gone wrong before it: the script
     of a diverged run may well stop itself.
+
+    Args:
+        baseline: The untreated run.
+        symptoms: What was found in it.
+        known_bad: Whether it is sick by what the user says: other arguments are known to be good.
 
     Raises:
         WorkloadError: The script fails by itself, or trains nothing.
     """
     ending = baseline.trace.ending
     status, steps = baseline.status, baseline.trace.steps
-    sick = any(symptom.alarming for symptom in symptoms)
+    sick = known_bad or any(symptom.alarming for symptom in symptoms)
     if status in ("completed", "stopped"):
         if not steps:
             raise WorkloadError(
@@ -84,7 +90,8 @@ def draw(
 ) -> Diagnosis:
     """The diagnosis that follows from the findings."""
     verdict = _verdict(findings, error)
-    fix = _fix(findings.fix, _patch(request, findings)) if findings.fix else None
+    fix = _fix(findings.fix, request, _patch(request, findings)) if findings.fix else None
+    settings = findings.settings
     return Diagnosis(
         verdict=verdict,
         summary=_summary(verdict, findings, error),
@@ -92,6 +99,7 @@ def draw(
         symptoms=findings.symptoms,
         tried=tuple(_tried(findings)),
         fix=fix,
+        known_good=setting_answer.known_good(settings, request) if settings else None,
         cost=cost,
         mlflow=entry,
         error=error,
@@ -104,13 +112,20 @@ def _verdict(findings: Findings, error: str | None) -> Verdict:
     if findings.fix is not None:
         return "fixed"
     sick = any(symptom.alarming for symptom in findings.symptoms)
-    return "unresolved" if sick else "healthy"
+    worse = findings.settings is not None and not findings.settings.complaint
+    return "unresolved" if sick or worse else "healthy"
 
 
 def _summary(verdict: Verdict, findings: Findings, error: str | None) -> str:
     worst = next((symptom for symptom in findings.symptoms if symptom.alarming), None)
     if error is not None:
         return error
+    settings = findings.settings
+    if settings is not None and not settings.complaint:
+        if findings.fix is not None and findings.fix.treatment == settings.fix:
+            return setting_answer.sentence(settings)
+        if worst is None and findings.fix is None:
+            return f"{setting_answer.sentence(settings)}; no treatment was confirmed"
     if verdict == "healthy" or worst is None:
         return "no symptom of a sick training was found"
     found = f"{worst.name} at {worst.where}"
@@ -153,17 +168,18 @@ def _patch(request: Request, findings: Findings) -> str | None:
         return None
 
 
-def _fix(confirmation: Confirmation, patch: str | None) -> Fix:
-    comparison = confirmation.comparison
+def _fix(confirmation: Confirmation, request: Request, patch: str | None) -> Fix:
+    comparison, treatment = confirmation.comparison, confirmation.treatment
+    advice = [remedies[action.remedy].advice(action) for action in treatment]
     return Fix(
-        treatment=confirmation.treatment,
+        treatment=treatment,
         metric_before=comparison.control,
         metric_after=comparison.treated,
         effect=comparison.effect,
         ci=comparison.ci,
         p_value=comparison.p_value,
         noise=comparison.noise,
-        advice="\n".join(remedies[a.remedy].advice(a) for a in confirmation.treatment),
+        advice="\n".join([*advice, *setting_answer.advice(treatment, request)]),
         patch=patch,
     )
 
@@ -172,8 +188,12 @@ def _tried(findings: Findings) -> list[Tried]:
     fix = findings.fix
     ranked = by_gain(findings.heard)
     best = ranked[0] if ranked else None
-    entries = []
+    entries: list[Tried] = []
     put = list(findings.confirmations)
+    if findings.settings is not None:
+        entries += setting_answer.tried(findings.settings, put, fix)
+        told = [entry.treatment for entry in entries]
+        put = [result for result in put if result.treatment not in told]
     for heard in findings.heard:
         result = next((r for r in put if r.treatment == heard.treatment), None)
         entries.append(_heard_entry(heard, best, result, fix))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from agent.assessment import Assessment
@@ -49,8 +49,13 @@ class Confirmer:
         self._seeds = tuple(seeds)
         self.results: list[Confirmation] = []
 
-    def confirm(self, treatment: Treatment) -> Confirmation:
-        """Run a treatment and the controls on every seed and hold them against each other."""
+    def confirm(self, treatment: Treatment, tolerated: Collection[str] = ()) -> Confirmation:
+        """Run a treatment and the controls on every seed and hold them against each other.
+
+        Args:
+            treatment: What to confirm.
+            tolerated: Codes of symptoms that are no objection.
+        """
         jobs = [(given, seed) for seed in self._seeds for given in (CONTROL, treatment)]
         outcomes = self._episode.run(jobs, "confirm")
         objective = self._episode.objective
@@ -62,7 +67,7 @@ class Confirmer:
             rivals=len(self.results) + 1,
         )
         assessments = tuple(self._episode.assess(outcome) for outcome in outcomes[1::2])
-        objection = _objection(assessments, comparison)
+        objection = _objection(assessments, comparison, tolerated)
         result = Confirmation(treatment, assessments, comparison, objection)
         self.results.append(result)
         return result
@@ -84,7 +89,9 @@ class Confirmer:
         return smallest
 
 
-def _objection(assessments: Sequence[Assessment], comparison: PairedComparison) -> str:
+def _objection(
+    assessments: Sequence[Assessment], comparison: PairedComparison, tolerated: Collection[str]
+) -> str:
     """The first rule that does not hold, in one sentence."""
     for assessment in assessments:
         seed = assessment.treated.spec.seed
@@ -92,10 +99,10 @@ def _objection(assessments: Sequence[Assessment], comparison: PairedComparison) 
             return f"on seed {seed} the treated run ended {assessment.treated.status}"
         if assessment.inert or assessment.unchanged:
             return f"on seed {seed} it changed nothing"
-        if assessment.raised:
-            return f"on seed {seed} it brings {', '.join(assessment.raised)}"
-        if assessment.remaining:
-            return f"on seed {seed} still {', '.join(assessment.remaining)}"
+        if raised := [code for code in assessment.raised if code not in tolerated]:
+            return f"on seed {seed} it brings {', '.join(raised)}"
+        if remaining := [code for code in assessment.remaining if code not in tolerated]:
+            return f"on seed {seed} still {', '.join(remaining)}"
     return "" if comparison.convincing else f"not beyond the seed noise: {comparison.sentence}"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,8 +15,9 @@ from agent.diagnosis import Cost, Diagnosis, LedgerEntry
 from agent.episode import Episode
 from agent.errors import InfrastructureError, UsageError, WorkloadError
 from agent.findings import Findings
+from agent.known_good import arguments_of_run, differing
 from agent.launch import Launcher
-from agent.ledger import Ledger
+from agent.ledger import Ledger, params_of
 from agent.markdown import to_markdown
 from agent.progress import (
     Listener,
@@ -28,6 +29,7 @@ from agent.progress import (
 )
 from agent.request import Request
 from agent.search import Search
+from agent.settings import SettingSearch
 from agent.snapshot import Snapshot
 from agent.study import Study
 from agent.workload import Outcome
@@ -36,6 +38,7 @@ from probes.base import Probe
 from probes.objective import Objective, infer_mode
 from probes.registry import suggest
 from remedies import remedies
+from remedies.arguments import Difference
 from remedies.base import Remedy
 from remedies.treatment import CONTROL, Treatment
 
@@ -88,10 +91,11 @@ class Controller:
         workload = self._request.workload
         ledger = Ledger(self._request.tracking_uri, self._request.experiment, home())
         ledger.check()
+        differences = self._differences()
         snapshot = Snapshot.take(workload.directory, workload.script)
         ledger.open(self._request, snapshot.digest)
         try:
-            diagnosis = self._run_trials(snapshot, ledger)
+            diagnosis = self._run_trials(snapshot, ledger, differences)
         except BaseException as error:
             ledger.abort(f"{type(error).__name__}: {error}")
             ledger.close()
@@ -108,7 +112,26 @@ class Controller:
         )
         return diagnosis.model_copy(update={"cost": cost})
 
-    def _run_trials(self, snapshot: Snapshot, ledger: Ledger) -> Diagnosis:
+    def _differences(self) -> list[Difference]:
+        """What differs from the known-good configuration; empty where there is none.
+
+        Raises:
+            UsageError: It is not there, or nothing differs.
+        """
+        request, workload = self._request, self._request.workload
+        if request.good_run is not None:
+            params = params_of(request.good_run, request.tracking_uri, home())
+            good, unknown = arguments_of_run(params, workload.args, workload.script)
+            if unknown:
+                listed = ", ".join(unknown)
+                self._listener(Notice(f"logged, but no setting of the script: {listed}"))
+            self._request = request.model_copy(update={"good": good})
+            return differing(workload.args, good, f"--good-run {request.good_run}")
+        return differing(workload.args, request.good, "--good") if request.good is not None else []
+
+    def _run_trials(
+        self, snapshot: Snapshot, ledger: Ledger, differences: Sequence[Difference]
+    ) -> Diagnosis:
         findings = Findings()
         error = None
         request = self._request
@@ -117,9 +140,14 @@ class Controller:
             episode = Episode(launcher, self._listener, ledger.record, self._probes, known)
             try:
                 self._observe(episode, findings)
+                confirmer = self._confirmer(episode)
+                if differences and not request.observe and findings.objective is not None:
+                    self._search_settings(episode, findings, differences)
+                    self._confirm_settings(confirmer, findings)
                 if self._needs_trials(findings):
                     self._search(episode, findings, ledger.entry)
-                    self._confirm(episode, findings)
+                    if findings.fix is None:
+                        self._confirm(episode, findings, confirmer)
             except WorkloadError as failure:
                 error = str(failure)
             self._begin("record")
@@ -148,7 +176,7 @@ class Controller:
             episode.objective = findings.objective
             findings.symptoms = episode.symptoms(baseline)
         episode.conclude(baseline, "observed")
-        conclusion.check_baseline(baseline, findings.symptoms)
+        conclusion.check_baseline(baseline, findings.symptoms, self._request.good is not None)
         if findings.objective is not None:
             self._listener(ObjectiveChosen(findings.objective, self._request.metric is None))
         self._listener(SymptomsFound(findings.symptoms))
@@ -168,11 +196,38 @@ class Controller:
     def _needs_trials(self, findings: Findings) -> bool:
         if self._request.observe or findings.objective is None:
             return False
-        return bool(self._offered) or any(symptom.alarming for symptom in findings.symptoms)
+        if self._offered:
+            return True
+        sick = any(symptom.alarming for symptom in findings.symptoms)
+        return sick and findings.fix is None
+
+    @property
+    def _search_budget(self) -> float:
+        """What may have been spent when a search ends: the rest is for the confirmation."""
+        return max(2.0, self._request.budget - 2.0 * self._request.seeds)
+
+    def _search_settings(
+        self, episode: Episode, findings: Findings, differences: Sequence[Difference]
+    ) -> None:
+        """Find out which of the differences to the known-good configuration it is."""
+        self._begin("search")
+        search = SettingSearch(episode, differences, self._request.seed_base, self._search_budget)
+        findings.settings = search.found
+        if (found := search.run()).complaint:
+            self._listener(Notice(found.complaint))
+
+    def _confirm_settings(self, confirmer: Confirmer, findings: Findings) -> None:
+        """Confirm what the search over the settings found, which is minimal already."""
+        settings = findings.settings
+        if settings is None or settings.good is None or not settings.fix:
+            return
+        self._begin("confirm")
+        confirmation = confirmer.confirm(settings.fix, settings.tolerated)
+        findings.fix = confirmation if confirmation.confirmed else None
+        findings.confirmations = tuple(confirmer.results)
 
     def _search(self, episode: Episode, findings: Findings, entry: LedgerEntry) -> None:
         self._begin("search")
-        reserve = 2.0 * self._request.seeds
         # A resumed diagnosis begins a search of its own, and is told at once what is known.
         session = f"{entry.run_id}-{time.time_ns()}"
         storage = home() / "studies" / f"{entry.run_id}.log"
@@ -185,22 +240,22 @@ class Controller:
                 f"{session}-{name}", list(candidates), objective, storage, seed, base, control
             )
 
-        search = Search(
-            episode, self._remedies, seed, max(2.0, self._request.budget - reserve), make_study
-        )
+        search = Search(episode, self._remedies, seed, self._search_budget, make_study)
         try:
             search.run(findings.symptoms, self._offered)
         finally:
             findings.heard = tuple(search.heard)
 
-    def _confirm(self, episode: Episode, findings: Findings) -> None:
+    def _confirmer(self, episode: Episode) -> Confirmer:
+        base = self._request.seed_base
+        return Confirmer(episode, range(base + 1, base + 1 + self._request.seeds))
+
+    def _confirm(self, episode: Episode, findings: Findings, confirmer: Confirmer) -> None:
         """Confirm the best of what recovered the metric; the next best if that one fails."""
         ranked = conclusion.by_gain(findings.heard)
         if not ranked:
             return
         self._begin("confirm")
-        base = self._request.seed_base
-        confirmer = Confirmer(episode, range(base + 1, base + 1 + self._request.seeds))
         for heard in ranked[:_MOST_CONFIRMATIONS]:
             needed = self._request.seeds * (2 if not confirmer.results else 1)
             if confirmer.results and episode.spent + needed > self._request.budget:
@@ -219,7 +274,9 @@ class Controller:
     def _end_part(self) -> None:
         if self._part is not None:
             name, began = self._part
-            self._parts[name] = round(time.monotonic() - began, 2)
+            # A part may come twice: a search over settings, and then one over remedies.
+            before = self._parts.get(name, 0.0)
+            self._parts[name] = round(before + time.monotonic() - began, 2)
             self._part = None
 
     def _elapsed(self) -> float:

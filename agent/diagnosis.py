@@ -95,6 +95,47 @@ class Fix(_Record):
     patch: str | None = None
 
 
+class SettingDifference(_Record):
+    """A setting that the diagnosed command line does not share with the known-good one.
+
+    Attributes:
+        name: ``--lr``, ``model.depth``, ``argument 1``.
+        bad: As it was diagnosed, quoted for a shell; empty where it was not given.
+        good: As it is known to be good; empty where it was not given.
+    """
+
+    name: str
+    bad: str
+    good: str
+
+
+class KnownGood(_Record):
+    """What the comparison with a known-good configuration gave (``--good``, ``--good-run``).
+
+    Attributes:
+        args: The arguments of the known-good configuration.
+        differences: The settings that differ.
+        metric_bad: Final metric of the diagnosed configuration on the search seed.
+        metric_good: The same with all differences reverted; None where it was not reported.
+        fix: Names of the settings to revert; empty where none was found.
+        cause: Names of the settings that, left as they were diagnosed, make the known-good
+            configuration fail: those of the fix, and what else the failure needs.
+        cures: Which of these recover the metric when they alone are reverted; None: not known.
+        trials: Runs that it took, that of the known-good configuration included.
+        message: All of it in one sentence.
+    """
+
+    args: tuple[str, ...]
+    differences: tuple[SettingDifference, ...]
+    metric_bad: float | None = None
+    metric_good: float | None = None
+    fix: tuple[str, ...] = ()
+    cause: tuple[str, ...] = ()
+    cures: tuple[str, ...] | None = None
+    trials: int = 0
+    message: str = ""
+
+
 class Cost(_Record):
     """What the diagnosis took.
 
@@ -132,6 +173,7 @@ class Diagnosis(_Record):
     symptoms: tuple[Symptom, ...] = ()
     tried: tuple[Tried, ...] = ()
     fix: Fix | None = None
+    known_good: KnownGood | None = None
     cost: Cost = Cost()
     mlflow: LedgerEntry | None = None
     error: str | None = None

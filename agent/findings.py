@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from agent.confirm import Confirmation
 from agent.search import Heard
+from agent.settings_found import SettingsFound
 from agent.workload import Outcome
 from probes.objective import Objective
 from probes.symptom import Symptom
@@ -20,6 +21,7 @@ class Findings:
         objective: The metric.
         symptoms: What was found in the untreated run.
         heard: Treatments that were tried on the search seed.
+        settings: What the search over the differences to a known-good configuration found.
         confirmations: Treatments that were put to the confirmation.
         fix: The confirmed one among them.
     """
@@ -28,5 +30,6 @@ class Findings:
     objective: Objective | None = None
     symptoms: tuple[Symptom, ...] = ()
     heard: tuple[Heard, ...] = ()
+    settings: SettingsFound | None = None
     confirmations: tuple[Confirmation, ...] = ()
     fix: Confirmation | None = None

@@ -203,7 +203,8 @@ class _Book:
         with store.first_use():
             self._client = _connect(store)
             self._experiment = _experiment_id(self._client, experiment, store)
-        self._secrets = find_secrets(start.request.workload.args)
+        request = start.request
+        self._secrets = find_secrets([*request.workload.args, *(request.good or ())])
         self._trials: dict[str, TrialRecord] = {}  # by their run
         self.known: list[Outcome] = []
         resume = start.request.resume
@@ -318,6 +319,37 @@ class _Book:
         return [
             (clean_key(key), hide(value, self._secrets)[:longest]) for key, value in pairs.items()
         ]
+
+
+def params_of(run_id: str, tracking_uri: str | None, directory: Path) -> dict[str, str]:
+    """The parameters that a run of the store has logged.
+
+    Args:
+        run_id: The run.
+        tracking_uri: MLflow store; None for SQLite in ``directory``.
+        directory: Folder of the store.
+
+    Raises:
+        UsageError: There is no such run, or it has logged none.
+        InfrastructureError: MLflow fails.
+    """
+    store = Store.locate(tracking_uri, directory)
+    store.check()
+    with store.first_use():
+        client = _connect(store)
+        from mlflow.exceptions import MlflowException
+
+        try:
+            params = dict(client.get_run(run_id).data.params)
+        except MlflowException as error:
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                raise UsageError(
+                    f"--good-run: there is no run {run_id} in {store.shown}"
+                ) from error
+            raise InfrastructureError(f"MLflow at {store.shown} failed: {error.message}") from error
+    if not params:
+        raise UsageError(f"--good-run: the run {run_id} has logged no parameters")
+    return params
 
 
 def _connect(store: Store) -> MlflowClient:

@@ -11,6 +11,7 @@ from agent.wording import (
     advice,
     change,
     costs,
+    good_configuration,
     headline,
     location,
     next_steps,
@@ -61,6 +62,7 @@ def _parts(diagnosis: Diagnosis) -> Iterator[str]:
         ]
         head = ("symptom", "severity", "where", "from step", "message")
         yield from _table("What is wrong", head, found)
+    yield from _list("Which setting it is", good_configuration(diagnosis))
     fix = diagnosis.fix
     if fix is not None:
         rows_fix = list(seed_rows(fix.metric_after, fix.metric_before))

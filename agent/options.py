@@ -56,6 +56,10 @@ what_to_do = _options(
     click.option(
         "--try", "offer", multiple=True, metavar="CODE", help="Give a remedy a trial. Repeatable."
     ),
+    click.option(
+        "--good", metavar="ARGS", help="Arguments that worked: find the one that does not."
+    ),
+    click.option("--good-run", metavar="RUN_ID", help="The same, from the parameters of a run."),
 )
 how_much = _options(
     click.option(
@@ -125,6 +129,7 @@ def build_request(script: str, args: tuple[str, ...], asked: dict[str, Any]) -> 
             asked[name] = tuple(look_up(key, *allowed).code for key in asked[name])
     if "metric" in asked:
         asked["metric"], asked["mode"] = _metric(asked["metric"])
+    _check_good(asked, args, path)
     from pydantic import ValidationError
 
     from agent.request import Request
@@ -138,6 +143,20 @@ def build_request(script: str, args: tuple[str, ...], asked: dict[str, Any]) -> 
         first = error.errors()[0]
         option = str(first["loc"][-1]).replace("_", "-")
         raise UsageError(f"--{option}: {first['msg'].lower()}") from error
+
+
+def _check_good(asked: dict[str, Any], args: tuple[str, ...], script: Path) -> None:
+    """Make arguments of ``--good``, and see to it that there is something to compare."""
+    from agent.known_good import differing, split_arguments
+    from remedies.revert_setting import RevertSetting
+
+    if "good" in asked and "good_run" in asked:
+        raise UsageError("--good and --good-run name two good configurations: give one of them")
+    if "good" in asked:
+        asked["good"] = split_arguments(asked["good"], script)
+        differing(args, asked["good"], "--good")
+    elif RevertSetting.code in asked.get("offer", ()) and "good_run" not in asked:
+        raise UsageError(f"--try {RevertSetting.name} needs --good or --good-run")
 
 
 def _metric(text: str) -> tuple[str, str | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import shlex
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -86,6 +87,8 @@ class StartRecord:
             "only": ",".join(request.only),
             "skip": ",".join(request.skip),
             "try": ",".join(request.offer),
+            "good": shlex.join(request.good or ()),
+            "good_run": request.good_run,
             **limits.model_dump(),
         }
         return {name: str(value) for name, value in given.items() if value not in ("", None)}
@@ -143,10 +146,13 @@ class TrialRecord:
         """The treatment and the seed, to compare runs by."""
         spec = self.outcome.spec
         params = {"treatment": describe(spec.treatment), "seed": str(spec.seed), "part": self.part}
+        names = [action.name for action in spec.treatment]
         for action in spec.treatment:
+            # One remedy at several places: each place has parameters of its own.
+            at = f"{action.name}.{action.target}" if names.count(action.name) > 1 else action.name
             if action.target:
-                params[f"{action.name}.target"] = action.target
-            params |= {f"{action.name}.{key}": str(value) for key, value in action.params.items()}
+                params[f"{at}.target"] = action.target
+            params |= {f"{at}.{key}": str(value) for key, value in action.params.items()}
         return params
 
     @property

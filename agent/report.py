@@ -23,6 +23,7 @@ from agent.wording import (
     command,
     costs,
     evidence,
+    good_configuration,
     headline,
     location,
     next_steps,
@@ -101,6 +102,7 @@ def _parts(diagnosis: Diagnosis, narrow: bool) -> Iterator[RenderableType]:
         yield from _healthy(diagnosis)
         return
     yield from _section("What is wrong", _symptoms(diagnosis.symptoms))
+    yield from _section("Which setting it is", map(Text, good_configuration(diagnosis)))
     if diagnosis.tried:
         table = _tried_list(diagnosis) if narrow else [_tried_table(diagnosis)]
         yield from _section("What was tried (control → treated, by seed)", table)
@@ -115,6 +117,7 @@ def _parts(diagnosis: Diagnosis, narrow: bool) -> Iterator[RenderableType]:
 
 def _healthy(diagnosis: Diagnosis) -> Iterator[RenderableType]:
     mild = [f"{s.code} {s.name} at {location(s)} ({s.severity:.2f})" for s in diagnosis.symptoms]
+    yield from map(Text, good_configuration(diagnosis)[:1])
     if mild:
         yield Text(f"Seen, too mild to matter: {'; '.join(mild)}")
     if diagnosis.mlflow is not None:

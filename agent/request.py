@@ -27,6 +27,8 @@ class Request(BaseModel):
         tracking_uri: MLflow store; None for SQLite in the agent's home.
         experiment: MLflow experiment.
         resume: MLflow run of a diagnosis that broke off.
+        good: Arguments of the script with which it trained well.
+        good_run: MLflow run whose logged parameters are settings with which it trained well.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -46,3 +48,5 @@ class Request(BaseModel):
     tracking_uri: str | None = None
     experiment: str = "agent"
     resume: str | None = None
+    good: tuple[str, ...] | None = None
+    good_run: str | None = None

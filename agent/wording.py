@@ -40,6 +40,28 @@ def setting(workload: WorkloadSummary) -> str:
     return "; ".join(parts)
 
 
+def good_configuration(diagnosis: Diagnosis) -> list[str]:
+    """What the comparison with a known-good configuration gave."""
+    found = diagnosis.known_good
+    if found is None:
+        return []
+    metric = diagnosis.workload.metric
+    name = plain(metric.name) if metric else "metric"
+    count = len(found.differences)
+    # The headline says it already where it is the whole answer.
+    lines = [plain(found.message)] if found.message != diagnosis.summary else []
+    if found.metric_good is not None:
+        lines.append(
+            f"{name} {number(found.metric_bad)} as it is, {number(found.metric_good)} with all of "
+            f"{count} setting{'' if count == 1 else 's'} reverted "
+            f"({found.trials} run{'' if found.trials == 1 else 's'} of the good and of mixed ones)"
+        )
+    guilty = set(found.cause) | set(found.fix)
+    if others := [plain(d.name) for d in found.differences if d.name not in guilty]:
+        lines += [f"no part in it: {', '.join(others)}"] if found.cause else []
+    return lines
+
+
 def command(workload: WorkloadSummary) -> str:
     """The command line of the script, named as from the working directory."""
     script = Path(workload.script)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+
 from pydantic import BaseModel, ConfigDict
 
 from remedies.space import Value
@@ -40,17 +42,29 @@ Treatment = tuple[Action, ...]
 """All that is changed in one trial; the empty treatment is the control."""
 
 CONTROL: Treatment = ()
+_TOLD = 2
 
 
 def describe(treatment: Treatment) -> str:
     """One line that names the whole treatment.
 
+    Where one remedy is applied to more than two targets, only the targets are told.
+
     >>> describe((Action(remedy="R101", name="swap-norm", target="net.1", params={"to": "layer"}),))
     'swap-norm(to=layer) @ net.1'
     >>> describe(CONTROL)
     'control'
+    >>> describe(tuple(Action(remedy="R103", name="drop-term", target=t) for t in "abc"))
+    'drop-term @ a, b, c'
     """
-    return " + ".join(map(str, treatment)) or "control"
+    parts = []
+    for name, group in groupby(treatment, key=lambda action: action.name):
+        actions = list(group)
+        if len(actions) > _TOLD:
+            parts.append(f"{name} @ {', '.join(action.target for action in actions)}")
+        else:
+            parts += map(str, actions)
+    return " + ".join(parts) or "control"
 
 
 def _short(value: Value) -> str:

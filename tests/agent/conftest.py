@@ -10,7 +10,7 @@ import pytest
 
 from agent.diagnosis import Diagnosis, WorkloadSummary
 from agent.launch import Launcher, connected
-from agent.progress import Listener, PartStarted
+from agent.progress import Listener, PartStarted, Progress
 from agent.request import Request
 from agent.snapshot import LARGE, Snapshot
 from agent.workload import Limits, Outcome, TrialSpec, Workload
@@ -129,6 +129,35 @@ def controller(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeControlle
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     Path("train.py").write_text("print('loss=1')\n")
     return fake
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One store for all: its first use takes seconds."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture
+def diagnosed(ray: None, home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Diagnosis]:
+    """Diagnoses a script."""
+    from agent.controller import diagnose  # After a test may have put a fake in its place.
+
+    monkeypatch.setenv("AGENT_HOME", str(home))
+
+    def run(
+        script: Path,
+        *args: str,
+        listener: Callable[[Progress], None] = lambda progress: None,
+        timeout: float = 120,
+        **options: object,
+    ) -> Diagnosis:
+        workload = Workload(
+            script=script, args=args, directory=script.parent, limits=Limits(timeout=timeout)
+        )
+        request = Request.model_validate({"workload": workload, "slots": 2, **options})
+        return diagnose(request, listener)
+
+    return run
 
 
 @pytest.fixture

@@ -45,6 +45,13 @@ def test_a_run_that_stops_because_its_training_went_wrong_is_sick() -> None:
     check_baseline(run(9, status="raised", message="RuntimeError: nan"), [DIVERGED])
 
 
+def test_a_run_that_other_arguments_would_cure_may_stop_itself() -> None:
+    stopped = run(9, status="raised", message="AssertionError: stuck")
+    check_baseline(stopped, [], known_bad=True)
+    with pytest.raises(WorkloadError):
+        check_baseline(stopped, [])
+
+
 def test_a_crash_is_none_of_the_training() -> None:
     with pytest.raises(WorkloadError):
         check_baseline(run(status="killed", exit_code=-11, message="SIGSEGV"), [DIVERGED])

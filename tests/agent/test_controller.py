@@ -8,12 +8,9 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from agent.controller import diagnose
 from agent.diagnosis import Diagnosis
 from agent.errors import UsageError
 from agent.progress import Progress, TrialEnded, TrialStarted
-from agent.request import Request
-from agent.workload import Limits, Workload
 
 pytestmark = pytest.mark.slow
 
@@ -43,33 +40,6 @@ TRAINING = """
 
 def training(every_step: str = "pass", rate: float = 0.05) -> str:
     return TRAINING.replace("RATE", str(rate)).replace("EVERY_STEP", every_step)
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One store for all: its first use takes seconds."""
-    return tmp_path_factory.mktemp("home")
-
-
-@pytest.fixture
-def diagnosed(ray: None, home: Path, monkeypatch: pytest.MonkeyPatch) -> Diagnose:
-    """Diagnoses a script."""
-    monkeypatch.setenv("AGENT_HOME", str(home))
-
-    def run(
-        script: Path,
-        *args: str,
-        listener: Callable[[Progress], None] = lambda progress: None,
-        timeout: float = 120,
-        **options: object,
-    ) -> Diagnosis:
-        workload = Workload(
-            script=script, args=args, directory=script.parent, limits=Limits(timeout=timeout)
-        )
-        request = Request.model_validate({"workload": workload, "slots": 2, **options})
-        return diagnose(request, listener)
-
-    return run
 
 
 def remedies_of(diagnosis: Diagnosis) -> set[str]:

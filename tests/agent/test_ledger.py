@@ -23,6 +23,7 @@ from agent.diagnosis import (
 )
 from agent.errors import InfrastructureError, UsageError
 from agent.ledger import Ledger, read_trace
+from agent.records import TrialRecord
 from agent.request import Request
 from agent.store import Store
 from agent.trace_file import write_trace
@@ -219,6 +220,12 @@ class TestTrials:
         assert data.params["swap-norm.target"] == "net.1"
         assert json.loads(data.tags["agent.treatment"])[0]["remedy"] == "R101"
         assert data.params["seed"] == data.tags["agent.seed"] == "0"
+
+    def test_one_remedy_at_two_places_has_the_parameters_of_both(self):
+        both = (SWAP[0], SWAP[0].model_copy(update={"target": "net.4", "params": {"to": "rms"}}))
+        params = TrialRecord(make_outcome(1, both), "search").params
+        assert params["swap-norm.net.1.to"] == "layer"
+        assert params["swap-norm.net.4.to"] == "rms"
 
     def test_its_end_is_the_status(self, trials):
         assert [trials[n].info.status for n in range(4)] == [

@@ -74,6 +74,31 @@ def test_pruned_trials_ask_for_a_larger_budget(diagnosis: Make, unresolved: Make
     assert "a larger --budget" not in to_text(unresolved())
 
 
+def test_the_comparison_with_a_good_configuration_is_told(diagnosis: Make) -> None:
+    found = {
+        "args": ["--lr", "0.1"],
+        "differences": [
+            {"name": "--lr", "bad": "--lr 1", "good": "--lr 0.1"},
+            {"name": "--width", "bad": "--width 8", "good": ""},
+        ],
+        "metric_bad": 0.2,
+        "metric_good": 0.9,
+        "fix": ["--lr"],
+        "cause": ["--lr"],
+        "trials": 4,
+        "message": "--lr 1 makes it fail",
+    }
+    text = " ".join(to_text(diagnosis(known_good=found), width=99).split())
+    for said in (
+        "Which setting it is --lr 1 makes it fail",
+        "0.2 as it is, 0.9 with all of 2 settings reverted (4 runs",
+        "no part in it: --width",
+    ):
+        assert said in text
+    headed = to_text(diagnosis(known_good=found, summary=found["message"]))
+    assert headed.count("--lr 1 makes it fail") == 1
+
+
 def test_a_failed_run_says_why(diagnosis: Make) -> None:
     failed = diagnosis(verdict="failed", tried=[], fix=None, symptoms=[], error="ValueError:\nno")
     assert to_text(failed).startswith("FAILED  ValueError: no\n")

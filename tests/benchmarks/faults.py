@@ -29,14 +29,24 @@ class Fault:
         folder: Its folder below ``workloads``.
         story: What is wrong with it, in a few words.
         rivals: Remedies that are forced into the study, to be refuted.
-        options: Further options of ``agent diagnose``.
+        sick: The script and the arguments that train badly.
+        healthy: Those that train well.
+        good: Options that tell of the healthy arguments.
     """
 
     folder: str
     story: str
     rivals: tuple[str, ...] = ()
-    options: tuple[str, ...] = ()
+    sick: tuple[str, ...] = ("sick.py",)
+    healthy: tuple[str, ...] = ("healthy.py",)
+    good: tuple[str, ...] = ()
 
+
+_GOOD = ("--lr", "0.03", "--momentum", "0.9")
+_BAD = (
+    "--lr 0.15 --momentum 0.98 --batch-size 48 --width 80 --dropout 0.05 --weight-decay 1e-4 "
+    "--activation gelu --label-smoothing 0.05 --schedule cosine"
+).split()
 
 FAULTS = (
     Fault(
@@ -44,19 +54,34 @@ FAULTS = (
         "batch norm froze on the statistics of the first batches",
         ("strengthen-term", "inject-noise", "scale-learning-rate"),
     ),
-    Fault("contrastive_dominance", "one loss term has 99.9 % of the gradient"),
+    Fault("contrastive_dominance", "one loss term has 99.9 % of the gradient", ("train-longer",)),
+    Fault(
+        "reduction_bias",
+        "one of four heads gets a hundredth of the gradient",
+        ("rebalance-losses", "change-huber-delta", "clip-targets"),
+    ),
+    Fault(
+        "known_good",
+        "nine settings differ from a run that worked",
+        sick=("train.py", *_BAD),
+        healthy=("train.py", *_GOOD),
+        good=("--good", " ".join(_GOOD)),
+    ),
 )
 
 
-def diagnose(script: Path, *options: str) -> dict[str, Any]:
-    """The diagnosis of a script, as JSON."""
+def diagnose(folder: Path, command: tuple[str, ...], *options: str) -> dict[str, Any]:
+    """The diagnosis of a script with its arguments, as JSON."""
     agent = Path(sys.executable).parent / "agent"
-    with tempfile.TemporaryDirectory() as folder:
-        answer = Path(folder) / "diagnosis.json"
-        command = [agent, "diagnose", "--quiet", "--json", answer, *options, script]
-        done = subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+    script, *args = command
+    with tempfile.TemporaryDirectory() as temporary:
+        answer = Path(temporary) / "diagnosis.json"
+        ours = ["diagnose", "--quiet", "--budget", "40", "--json", answer, *options]
+        done = subprocess.run(
+            [agent, *ours, folder / script, *args], cwd=ROOT, stdout=subprocess.DEVNULL
+        )
         if done.returncode not in (0, 1):
-            raise click.ClickException(f"{script} ended with exit code {done.returncode}")
+            raise click.ClickException(f"{folder.name} ended with exit code {done.returncode}")
         diagnosis: dict[str, Any] = json.loads(answer.read_text())
         return diagnosis
 
@@ -65,19 +90,19 @@ def row(fault: Fault) -> str:
     """The row of a fault; raises where it does not end as it should."""
     folder = ROOT / "workloads" / fault.folder
     offered = [word for rival in fault.rivals for word in ("--try", rival)]
-    sick = diagnose(folder / "sick.py", *offered, *fault.options)
-    healthy = diagnose(folder / "healthy.py")
+    sick = diagnose(folder, fault.sick, *offered, *fault.good)
+    healthy = diagnose(folder, fault.healthy)
     if (sick["verdict"], healthy["verdict"]) != ("fixed", "healthy"):
         raise click.ClickException(f"{fault.folder}: {sick['verdict']}, {healthy['verdict']}")
     alarms = [symptom for symptom in sick["symptoms"] if symptom["severity"] >= 0.5]
     codes = " ".join(sorted({f"`{symptom['code']}`" for symptom in alarms}))
-    where = f"`{alarms[0]['where']}`, {alarms[0]['source']}"
+    found = f"{codes} at `{alarms[0]['where']}`, {alarms[0]['source']}" if alarms else "no alarm"
     refuted = {tried["treatment"][0]["name"] for tried in sick["tried"]} - {
         action["name"] for action in sick["fix"]["treatment"]
     }
     cells = (
         f"`{fault.folder}`: {fault.story}",
-        f"{codes} at {where}",
+        found,
         " + ".join(f"`{_written(action)}`" for action in sick["fix"]["treatment"]),
         _recovery(sick),
         ", ".join(f"`{name}`" for name in sorted(refuted)),
@@ -86,6 +111,8 @@ def row(fault: Fault) -> str:
 
 
 def _written(action: dict[str, Any]) -> str:
+    if not action["params"]:
+        return str(action["name"])
     params = ", ".join(
         f"{name}={value:.3g}" if isinstance(value, float) else f"{name}={value}"
         for name, value in action["params"].items()
@@ -107,7 +134,7 @@ def _recovery(sick: dict[str, Any]) -> str:
 def main(update: bool, folders: tuple[str, ...]) -> None:
     """Print the table of faults, or the rows of some FOLDERS."""
     lines = [
-        "| fault | found as | confirmed fix | metric before → after (seeds 1, 2, 3) | not the cause |",
+        "| fault | found as | confirmed fix | metric at seeds 1, 2, 3 | not the cause |",
         "|---|---|---|---|---|",
     ]
     for fault in FAULTS:
