@@ -74,6 +74,7 @@ class ModuleInfo:
         parent: Path of the module that contains it; None for a root.
         parameters: Number of parameters, its children's included.
         running_statistics: Whether it is a norm that normalises with running statistics in eval.
+        defined: Line of the user's code where its ``forward`` is defined.
     """
 
     where: str
@@ -82,6 +83,7 @@ class ModuleInfo:
     parent: str | None = None
     parameters: int = 0
     running_statistics: bool = False
+    defined: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

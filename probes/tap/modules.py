@@ -131,7 +131,14 @@ class ModuleTree:
                 "parent": parent if parent != name else None,
                 "parameters": sum(p.numel() for p in module.parameters()),
                 "running_statistics": has_running_statistics(module),
+                "defined": self._defined(module),
             }
+
+    def _defined(self, module: nn.Module) -> str | None:
+        code = getattr(type(module).forward, "__code__", None)
+        if code is None or self._sources.name(code.co_filename) is None:
+            return None
+        return self._sources.place(code, code.co_firstlineno)
 
 
 def _is_constructor_of(frame: FrameType, module: nn.Module) -> bool:

@@ -21,6 +21,7 @@ from probes.tap.forward import ForwardWatch
 from probes.tap.locate import Sources
 from probes.tap.losses import LossWatch
 from probes.tap.modules import ModuleTree
+from probes.tap.scale import ScaleWatch
 from probes.tap.statistics import Collector
 from probes.tap.updates import UpdateWatch
 from probes.tap.wrap import wrap
@@ -86,7 +87,11 @@ class Tap:
         self.losses = LossWatch(sources, self.calls, self._collector, emit)
         self.forward = ForwardWatch(self.tree, self._collector, self._on_root)
         self.updates = UpdateWatch(self._collector)
-        self._watches: tuple[Watch, ...] = (self.forward, self.losses)
+        self._watches: tuple[Watch, ...] = (
+            self.forward,
+            self.losses,
+            ScaleWatch(self.tree, self._collector),
+        )
         self.on_root: list[Callable[[str], None]] = []
         self.on_optimizer: list[Callable[[Optimizer], None]] = []
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import libcst as cst
 
 from remedies.source.errors import Unwritable
@@ -36,6 +38,60 @@ def import_beside(file: SourceFile, name: str, wanted: str) -> None:
     if taken:
         raise Unwritable(f"{wanted} is another thing in {file.path}")
     file.edit(places[0], lambda place: _extended(place, wanted))
+
+
+_FUNCTIONAL = "torch.nn.functional"
+
+
+def functional_name(file: SourceFile) -> str:
+    """How a file that imports ``torch.nn.functional``, or what contains it, can write its name.
+
+    Raises:
+        Unwritable: It is not imported at the top of the file, or its name is another thing, too.
+    """
+    found = {name: written for name, written in _imported(file) if _contains_functional(name)}
+    for name, written in sorted(found.items(), reverse=True):
+        uses = [node for node in file.nodes(cst.Name) if node.value == written]
+        if all(_is_no_variable(file, node) or file.imported(node) == name for node in uses):
+            return f"{written}{_FUNCTIONAL.removeprefix(name)}"
+    raise Unwritable(f"{_FUNCTIONAL} is not imported")
+
+
+def _contains_functional(name: str) -> bool:
+    return f"{_FUNCTIONAL}.".startswith(f"{name}.")
+
+
+def _imported(file: SourceFile) -> Iterator[tuple[str, str]]:
+    """Full names of what is imported at the top of a file, and what they are called in it."""
+    for line in file.tree.body:
+        for place in line.body if isinstance(line, cst.SimpleStatementLine) else ():
+            if not isinstance(place, cst.Import | cst.ImportFrom):
+                continue
+            if isinstance(place.names, cst.ImportStar):
+                continue
+            package = ""
+            if isinstance(place, cst.ImportFrom):
+                package = f"{file.code(place.module)}." if place.module else "."
+            for alias in place.names:
+                name = f"{package}{alias.evaluated_name}"
+                written = alias.evaluated_alias or alias.evaluated_name
+                if isinstance(place, cst.Import) and not alias.asname:
+                    name = written = written.partition(".")[0]
+                yield name, written
+
+
+def _is_no_variable(file: SourceFile, node: cst.Name) -> bool:
+    """Whether a name stands for an attribute, a keyword, or a part of an import."""
+    parent = next(iter(file.above(node)), None)
+    if isinstance(parent, cst.Attribute):
+        return parent.attr is node or _in_import(file, node)
+    if isinstance(parent, cst.Arg):
+        return parent.keyword is node
+    return _in_import(file, node)
+
+
+def _in_import(file: SourceFile, node: cst.Name) -> bool:
+    return any(isinstance(up, cst.Import | cst.ImportFrom) for up in file.above(node))
 
 
 def _aliases(place: cst.ImportFrom) -> list[cst.ImportAlias]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from probes.trace import ModuleInfo, Trace
-from remedies.source import dropping, terms
+from remedies.source import dropping, returns, terms
 from remedies.source.calls import CallSite, calls_at
 from remedies.source.errors import Unwritable
 from remedies.source.file import SourceFile
@@ -77,6 +77,11 @@ class Source:
         """Take a loss term out of the sum."""
         part = self._part(name, all_of_it=True)
         dropping.drop(part.file, part.node, part.parent)
+
+    def wrap_return(self, place: str, function: str) -> None:
+        """Have the ``forward`` defined at a place return a norm of what it returns now."""
+        file, line = self._place(place)
+        returns.wrap_return(file, line, function)
 
     def _part(self, name: str, all_of_it: bool) -> terms.Part:
         info = self.trace.terms.get(name)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.utils.checkpoint
 from torch import nn
 from torch.nn import functional
 
@@ -177,6 +178,34 @@ def quasi_newton() -> nn.Module:
     return model
 
 
+class Gather(nn.Module):
+    """Gives a dictionary whose tensor is changed in place by the caller."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Sequential(nn.Linear(6, 8), nn.GELU(), nn.Linear(8, 8))
+
+    def forward(self, inputs: torch.Tensor) -> dict[str, torch.Tensor]:
+        hidden = torch.utils.checkpoint.checkpoint(self.inner, inputs, use_reentrant=False)
+        return {"mask": inputs > 0, "context": 2.0 * hidden}
+
+
+def gathers_and_pools() -> nn.Module:
+    torch.manual_seed(6)
+    model = nn.ModuleDict({"gather": Gather(), "head": nn.Sequential(nn.Linear(8, 1))})
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    for _ in range(40):
+        context = model["gather"](torch.randn(4, 5, 6))["context"]
+        context += 1.0
+        pooled = functional.rms_norm(context.mean(1), (8,))
+        first, second = model["head"](pooled).square().mean(), pooled.abs().mean()
+        loss = first + 0.1 * second
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return model
+
+
 PROGRAMS = [
     mlp_with_dropout,
     batch_norm_cnn_with_evaluation,
@@ -184,6 +213,7 @@ PROGRAMS = [
     two_terms,
     adversaries,
     quasi_newton,
+    gathers_and_pools,
 ]
 
 
@@ -245,6 +275,25 @@ def test_training_and_evaluation_are_told_apart() -> None:
     assert trace.signal("train", "1", "norm.variance_ratio")
     evaluated = trace.signal("eval", "1", "norm.variance_ratio")
     assert sorted(set(evaluated.steps)) == [10, 20, 30, 40, 50, 60]
+
+
+def test_the_line_that_defines_a_forward_is_told_for_the_users_classes() -> None:
+    trace = observe(small_gpt)
+    defined = trace.modules["blocks.1"].defined or ""
+    line = Path(__file__).read_text().splitlines()[int(defined.split(":")[1]) - 1]
+    assert line.startswith("    def forward(self, hidden: torch.Tensor, mask")
+    assert trace.modules["tokens"].defined is None
+
+
+def test_the_scale_of_the_positions_is_looked_at_where_it_stays_what_it_was() -> None:
+    trace = observe(small_gpt)
+    assert 0.9 < trace.signal("train", "blocks.1", "scale.balance").values[-1] <= 1.0
+    assert trace.signal("train", "blocks.1", "scale.positions").values[-1] == 12
+    assert trace.signal("train", "blocks.1", "scale.alignment").values[-1] > 0.1
+    assert not trace.signal("train", "head", "scale.balance")  # has no parts of its own
+    pooled = observe(gathers_and_pools)
+    assert set(pooled.signal("train", "gather", "scale.alone").values) == {0.0}
+    assert not pooled.signal("train", "gather", "scale.alignment")  # changed in place
 
 
 def test_terms_have_names_values_weights_and_gradients() -> None:
