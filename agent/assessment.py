@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from agent.workload import Outcome
@@ -95,12 +95,22 @@ def read_symptoms(
 
 
 def assess(
-    treated: Outcome, control: Outcome, probes: Sequence[Probe], objective: Objective
+    treated: Outcome,
+    control: Outcome,
+    symptoms: tuple[Symptom, ...],
+    symptoms_before: tuple[Symptom, ...],
+    objective: Objective,
 ) -> Assessment:
-    """Read a treated run against its control."""
-    symptoms = read_symptoms(treated.trace, probes, objective)
-    before = _alarming_codes(read_symptoms(control.trace, probes, objective))
-    after = _alarming_codes(symptoms)
+    """Hold a treated run against its control.
+
+    Args:
+        treated: The treated run.
+        control: The untreated run of the same seed.
+        symptoms: What the probes find in the treated run.
+        symptoms_before: What they find in the control.
+        objective: The metric.
+    """
+    before, after = _alarming_codes(symptoms_before), _alarming_codes(symptoms)
     return Assessment(
         treated=treated,
         control=control,

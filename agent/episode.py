@@ -54,6 +54,7 @@ class Episode:
         self.objective: Objective | None = None
         self.outcomes: dict[int, Outcome] = {}
         self.controls: dict[int, Outcome] = {}
+        self._before: dict[int, tuple[Symptom, ...]] = {}
 
     @property
     def slots(self) -> int:
@@ -137,8 +138,11 @@ class Episode:
     def assess(self, outcome: Outcome) -> Assessment:
         """A treated run against the control of its seed, which must have run."""
         assert self.objective is not None
-        control = self.controls[outcome.spec.seed]
-        return assess(outcome, control, self.probes, self.objective)
+        seed = outcome.spec.seed
+        control = self.controls[seed]
+        if seed not in self._before:  # The same control is held against many treated runs.
+            self._before[seed] = self.symptoms(control)
+        return assess(outcome, control, self.symptoms(outcome), self._before[seed], self.objective)
 
     def conclude(self, outcome: Outcome, verdict: str) -> None:
         """Say what came of a trial."""

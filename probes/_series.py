@@ -21,11 +21,11 @@ def window(series: Series, steps: int, start: float, end: float) -> list[float]:
 
 def second_half(series: Series, steps: int) -> float | None:
     """Median over the second half of the run: what persisted."""
-    return _median(window(series, steps, 0.5, 1.0))
+    return middle(window(series, steps, 0.5, 1.0))
 
 
-def relative_drop(series: Series, steps: int, start: float) -> float | None:
-    """By which share of its first value a series dropped from a point of the run on.
+def drop(series: Series, steps: int, start: float) -> float | None:
+    """By how much a series dropped from a point of the run on.
 
     The medians over the first and the last fifth of what remains are compared.
 
@@ -37,12 +37,21 @@ def relative_drop(series: Series, steps: int, start: float) -> float | None:
     Returns:
         The drop, negative where the series rose; None where too little was recorded.
     """
+    ends = _ends(series, steps, start)
+    return None if ends is None else ends[0] - ends[1]
+
+
+def relative_drop(series: Series, steps: int, start: float) -> float | None:
+    """The `drop` of a series as a share of the value that it dropped from."""
+    ends = _ends(series, steps, start)
+    return None if ends is None or ends[0] == 0 else (ends[0] - ends[1]) / abs(ends[0])
+
+
+def _ends(series: Series, steps: int, start: float) -> tuple[float, float] | None:
     fifth = (1.0 - start) / 5
-    first = _median(window(series, steps, start, start + fifth))
-    last = _median(window(series, steps, 1.0 - fifth, 1.0))
-    if first is None or last is None or first == 0:
-        return None
-    return (first - last) / abs(first)
+    first = middle(window(series, steps, start, start + fifth))
+    last = middle(window(series, steps, 1.0 - fifth, 1.0))
+    return None if first is None or last is None else (first, last)
 
 
 def correlation(one: Series, other: Series) -> float:
@@ -86,5 +95,6 @@ def log_ratio(one: float, other: float) -> float:
     return math.log((abs(one) + 1e-12) / (abs(other) + 1e-12))
 
 
-def _median(values: list[float]) -> float | None:
+def middle(values: list[float]) -> float | None:
+    """Median; None where there are no values."""
     return statistics.median(values) if values else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from probes import _series
+from probes import _progress, _series
 from probes.base import Probe
 from probes.objective import Objective
 from probes.symptom import ALARM, Symptom
@@ -13,7 +13,6 @@ from probes.trace import Trace
 _DOMINATES = 0.9
 _STANDS_STILL = 0.1
 _STARVED_SLOWER = 0.25
-_LEFT = 0.2
 _FOLLOWS = 0.8
 _UNRELATED = 0.4
 
@@ -62,10 +61,10 @@ class LossTermDominance(Probe):
         others = [where for where in terms if where != dominant and shares[where] > 0]
         if not others:
             return
-        start = _first_report(trace, metric)
+        start = _progress.first_report(trace, metric)
         starved = min(others, key=lambda where: self._drop(trace, where, start))
         severity = 0.3
-        stuck = metric is not None and metric_moved(trace, metric, _STANDS_STILL) is False
+        stuck = metric is not None and _progress.metric_moved(trace, metric, _STANDS_STILL) is False
         followed = self._followed(trace, metric, dominant, others)
         if followed is not None:
             starved, stuck = followed, True
@@ -84,7 +83,7 @@ class LossTermDominance(Probe):
         self, trace: Trace, metric: Objective | None, dominant: str, others: list[str]
     ) -> str | None:
         """The drowned term that the metric follows instead of the dominating one, if it does."""
-        if metric is None or metric_moved(trace, metric, 0.5) is not False:
+        if metric is None or _progress.metric_moved(trace, metric, 0.5) is not False:
             return None
         curve = metric.series(trace)
         alike = {
@@ -119,7 +118,7 @@ class LossTermDominance(Probe):
         )
         evidence["cosine"] = _series.second_half(pair, trace.steps) or 0.0
         loss = trace.signal("train", "loss", "loss.value")
-        start = _first_report(trace, metric)
+        start = _progress.first_report(trace, metric)
         evidence["loss_drop"] = _series.relative_drop(loss, trace.steps, start) or 0.0
         message = " and ".join(
             f"{where} (value {evidence[role + '_value']:.3g}, weight "
@@ -143,26 +142,3 @@ class LossTermDominance(Probe):
             evidence=evidence,
             message=message,
         )
-
-
-def _first_report(trace: Trace, metric: Objective | None) -> float:
-    """Where in the run the metric was first reported, as a share; at most half way."""
-    steps = metric.series(trace).steps if metric else []
-    return min(0.5, steps[0] / trace.steps) if steps and trace.steps else 0.0
-
-
-def metric_moved(trace: Trace, metric: Objective, share: float) -> bool | None:
-    """Whether the metric went this share of its way since its first report.
-
-    None where that means nothing: too few reports, or nearly nothing left to gain.
-    """
-    curve = metric.series(trace).finite.values
-    if len(curve) < 3:
-        return None
-    start, end = curve[0], metric.final(trace)
-    headroom = metric.headroom(start, end)
-    if headroom is None:
-        spread = max(abs(start), max(curve) - min(curve))
-        return metric.gain(start, end) >= share * spread
-    gone, left = headroom
-    return gone >= share if left > _LEFT else None

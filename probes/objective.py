@@ -3,34 +3,14 @@
 from __future__ import annotations
 
 import math
-import re
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from probes import _words
 from probes.trace import Series, Trace
 
 Mode = Literal["min", "max"]
-
-_HIGHER_IS_BETTER = {
-    "acc", "accuracy", "auc", "auroc", "ap", "map", "f1", "fscore", "precision", "recall", "r2",
-    "iou", "miou", "dice", "bleu", "rouge", "cos", "cosine", "similarity", "reward", "return",
-    "score", "psnr", "ssim", "ndcg", "mrr", "hit", "hits", "top1", "top5", "correct", "match",
-    "em", "pass", "kappa", "mcc", "correlation", "pearson", "spearman", "elbo", "likelihood",
-}  # fmt: skip
-_LOWER_IS_BETTER = {
-    "loss", "error", "err", "mse", "mae", "rmse", "nll", "ce", "bce", "kl", "perplexity", "ppl",
-    "wer", "cer", "fid", "distance", "divergence", "huber", "bits", "bpb", "bpc", "elbo_loss",
-}  # fmt: skip
-_BOUNDED_BY_ONE = _HIGHER_IS_BETTER - {"reward", "return", "score", "psnr", "elbo", "likelihood"}
-_HELD_OUT = {"val", "valid", "validation", "test", "eval", "dev", "holdout", "heldout"}
-_TRAINING = {"train", "training", "tr", "batch"}
-_NOT_A_METRIC = {
-    "epoch", "epochs", "step", "steps", "iter", "iters", "iteration", "batch", "batches", "lr",
-    "rate", "time", "seconds", "sec", "s", "ms", "seed", "eta", "params", "parameters", "device",
-    "it", "size", "samples", "tokens", "gpu", "mem", "memory", "speed", "momentum", "wd", "norm",
-    "std", "mean", "var", "beta", "temperature",
-}  # fmt: skip
 
 
 class Objective(BaseModel):
@@ -62,7 +42,7 @@ class Objective(BaseModel):
         """
         if self.mode == "min":
             return 0.0
-        return 1.0 if _tokens(self.name) & _BOUNDED_BY_ONE else None
+        return 1.0 if _words.tokens(self.name) & _words.BOUNDED_BY_ONE else None
 
     def series(self, trace: Trace) -> Series:
         """The curve of the metric in a run; empty when the run did not report it."""
@@ -135,28 +115,24 @@ def infer_mode(name: str) -> Mode:
     >>> infer_mode("val/acc"), infer_mode("Average loss"), infer_mode("test_error")
     ('max', 'min', 'min')
     """
-    tokens = _tokens(name)
-    if tokens & _LOWER_IS_BETTER:
+    tokens = _words.tokens(name)
+    if tokens & _words.LOWER_IS_BETTER:
         return "min"
-    return "max" if tokens & _HIGHER_IS_BETTER else "min"
-
-
-def _tokens(name: str) -> set[str]:
-    return set(re.split(r"[^a-z0-9]+", name.lower()))
+    return "max" if tokens & _words.HIGHER_IS_BETTER else "min"
 
 
 def _is_bookkeeping(name: str) -> bool:
-    tokens = _tokens(name)
-    known = tokens & (_HIGHER_IS_BETTER | _LOWER_IS_BETTER)
-    return bool(tokens & _NOT_A_METRIC) and not known
+    tokens = _words.tokens(name)
+    known = tokens & _words.METRICS
+    return bool(tokens & _words.BOOKKEEPING) and not known
 
 
 def _preference(name: str, points: int) -> tuple[bool, ...]:
-    tokens = _tokens(name)
+    tokens = _words.tokens(name)
     return (
-        not tokens & (_HIGHER_IS_BETTER | _LOWER_IS_BETTER),
-        not tokens & _HELD_OUT,
-        bool(tokens & _TRAINING),
+        not tokens & _words.METRICS,
+        not tokens & _words.HELD_OUT,
+        bool(tokens & _words.TRAINING),
         points < 2,
-        not tokens & _HIGHER_IS_BETTER,
+        not tokens & _words.HIGHER_IS_BETTER,
     )

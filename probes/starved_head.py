@@ -6,8 +6,8 @@ import statistics
 from collections.abc import Iterable
 
 from probes import _series
+from probes._progress import metric_moved
 from probes.base import Probe
-from probes.loss_term_dominance import metric_moved
 from probes.objective import Objective
 from probes.symptom import ALARM, Symptom
 from probes.trace import Series, Trace

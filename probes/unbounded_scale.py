@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from probes._progress import metric_moved
 from probes._scales import (
     NO_NORM,
     UNEVEN,
@@ -14,7 +15,6 @@ from probes._scales import (
     unbounded,
 )
 from probes.base import Probe
-from probes.loss_term_dominance import metric_moved
 from probes.objective import Objective
 from probes.symptom import Symptom
 from probes.trace import ModuleInfo, Trace

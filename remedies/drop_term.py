@@ -40,7 +40,7 @@ class DropTerm(Remedy):
 
     code = "R202"
     name = "drop-term"
-    treats = {"P201": 0.6}
+    treats = {"P201": 0.6, "P204": 0.5, "P205": 0.1, "P206": 0.4}
     acts_on = "a loss term"
 
     @property

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from probes.symptom import Symptom
 from probes.trace import Trace
+from remedies import _running_norms
 from remedies._groups import group_count
 from remedies.base import Remedy
 from remedies.source.errors import Unwritable
@@ -25,9 +26,6 @@ _SEQUENTIAL = re.compile(r"Attention|Transformer|Embedding|LSTM|GRU|RNN")
 """Types of modules that only sequence models have."""
 
 _WRITABLE = ("BatchNorm1d", "BatchNorm2d", "BatchNorm3d")
-_SIGNATURE = (
-    "num_features", "eps", "momentum", "affine", "track_running_stats", "device", "dtype",
-)  # fmt: skip
 _KEPT = ("eps", "affine", "device", "dtype", "bias")
 
 
@@ -78,9 +76,7 @@ class SwapNorm(Remedy):
 
     def targets(self, symptoms: Iterable[Symptom], trace: Trace) -> Iterable[str]:
         """All norms that can be swapped, together: swapping one leaves the others wrong."""
-        norms = [info.where for info in trace.modules.values() if info.running_statistics]
-        if norms:
-            yield ",".join(norms)
+        return _running_norms.all_as_one(trace)
 
     def apply(self, program: Program, action: Action) -> None:
         """Ask for the replacement of every target."""
@@ -134,7 +130,7 @@ def _has_positions(trace: Trace, call: CallSite) -> bool:
 
 def _write(call: CallSite, kind: str) -> None:
     name = call.name.rpartition(".")[2]
-    given = call.arguments(*_SIGNATURE)
+    given = call.arguments(*_running_norms.SIGNATURE)
     if name not in _WRITABLE or given.get("track_running_stats", "True") != "True":
         raise Unwritable(f"{call.name} cannot be written as another norm")
     if call.file.mentions("running_mean", "running_var", "num_batches_tracked"):

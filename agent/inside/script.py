@@ -9,8 +9,9 @@ import os
 import sys
 import traceback
 import types
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 OURS = ("agent", "probes", "remedies", "workloads")
 
@@ -18,12 +19,15 @@ OURS = ("agent", "probes", "remedies", "workloads")
 _BASE_PATH = [entry for entry in sys.path if entry]
 
 
-def run_as_main(script: Path, argv: list[str]) -> None:
+def run_as_main(
+    script: Path, argv: list[str], names: Mapping[str, object] = MappingProxyType({})
+) -> None:
     """Execute the script the way ``python script …`` would.
 
     Args:
         script: The script, absolute.
         argv: What it shall see as ``sys.argv``.
+        names: What it shall find among its global names.
     """
     sys.argv = argv
     sys.path[:] = [str(script.parent), *_BASE_PATH]
@@ -36,6 +40,7 @@ def run_as_main(script: Path, argv: list[str]) -> None:
     module.__dict__["__builtins__"] = sys.modules["builtins"]
     module.__dict__["__cached__"] = None
     module.__dict__["__annotations__"] = {}
+    module.__dict__.update(names)
     sys.modules["__main__"] = module
     code = compile(script.read_bytes(), str(script), "exec", dont_inherit=True)
     exec(code, module.__dict__)

@@ -11,7 +11,7 @@ import threading
 import time
 import traceback
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from types import TracebackType
 
@@ -48,7 +48,7 @@ def run(job: Job, emit: Callable[[Event], None]) -> Ending:
     program = Program(tap, job.treatment, emit, job.args)
     program.install()
     started = time.perf_counter()
-    ending = _execute(job, program.arguments)
+    ending = _execute(job, program)
     _finish(ending, tap, output)
     return replace(ending, seconds=time.perf_counter() - started, steps=tap.step)
 
@@ -65,10 +65,10 @@ def _forget_exit_handlers() -> None:
         atexit.register(handler)
 
 
-def _execute(job: Job, arguments: Sequence[str]) -> Ending:
-    argv = [os.path.relpath(job.script, job.directory), *arguments]
+def _execute(job: Job, program: Program) -> Ending:
+    argv = [os.path.relpath(job.script, job.directory), *program.arguments]
     try:
-        run_as_main(job.script, argv)
+        run_as_main(job.script, argv, program.names)
     except StopTraining:
         return Ending("stopped")
     except SystemExit as error:

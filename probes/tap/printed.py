@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from probes.objective import _HELD_OUT, _HIGHER_IS_BETTER, _LOWER_IS_BETTER, _TRAINING
+from probes._words import HELD_OUT, METRICS, TRAINING, tokens
 
 MAX_LINE = 10_000
 _MAX_NUMBERS = 300
@@ -22,9 +22,8 @@ _LOOK_BACK = 80
 
 Pair = tuple[str, float]
 
-_METRICS = _HIGHER_IS_BETTER | _LOWER_IS_BETTER
-_PHASES = (_HELD_OUT | _TRAINING) - {"batch", "tr"}
-_WEAK = _METRICS | {"lr", "time", "norm", "gnorm", "ms", "temperature", "std", "mfu"}
+_PHASES = (HELD_OUT | TRAINING) - {"batch", "tr"}
+_WEAK = METRICS | {"lr", "time", "norm", "gnorm", "ms", "temperature", "std", "mfu"}
 _COUNTERS = {
     "epoch", "epochs", "ep", "step", "steps", "iter", "iters", "iteration", "iterations", "batch",
     "global_step", "it", "update", "updates", "fold", "rank",
@@ -169,22 +168,22 @@ def _name(head: str) -> tuple[str, bool]:
 
 def _counts(name: str, strong: bool, after: str) -> bool:
     """Whether a name with a number is a metric and not a part of prose."""
-    tokens = _tokens(name)
-    if tokens & _NEVER or re.match(r"\s*\w+://", after):
+    words = tokens(name)
+    if words & _NEVER or re.match(r"\s*\w+://", after):
         return False
     if not strong:
-        return bool(_tokens(name.split(" ")[-1]) & _WEAK)
-    return bool(tokens & _WEAK) or not _PROSE.match(after)
+        return bool(tokens(name.split(" ")[-1]) & _WEAK)
+    return bool(words & _WEAK) or not _PROSE.match(after)
 
 
 def _full_name(name: str, before: str, phase: str) -> str:
     """The name with what the words further left say: the metric, the phase."""
-    if not _tokens(name) & _METRICS:
+    if not tokens(name) & METRICS:
         segment = re.split(r"[,;|\t]", before)[-1]
-        metrics = [word for word in re.findall(r"[a-z0-9]+", segment.lower()) if word in _METRICS]
+        metrics = [word for word in re.findall(r"[a-z0-9]+", segment.lower()) if word in METRICS]
         if metrics and " " in segment.strip():
             name = f"{_last_phase(name)} {metrics[-1]}".strip()
-    if phase and not _tokens(name) & _PHASES and _tokens(name) & _METRICS:
+    if phase and not tokens(name) & _PHASES and tokens(name) & METRICS:
         name = f"{phase} {name}"
     return _normal(name)
 
@@ -196,10 +195,6 @@ def _last_phase(text: str) -> str:
 
 def _is_counter(name: str) -> bool:
     return _normal(name).rpartition("_")[2] in _COUNTERS or _normal(name) in _COUNTERS
-
-
-def _tokens(name: str) -> set[str]:
-    return set(re.split(r"[^a-z0-9]+", name.lower()))
 
 
 def _normal(name: str) -> str:
@@ -221,7 +216,7 @@ def _split(line: str) -> list[str]:
 
 def _is_header(cells: list[str]) -> bool:
     named = all(len(cell) <= 40 and re.match(r"[A-Za-z_]", cell) for cell in cells)
-    return named and any(_tokens(cell) & _METRICS for cell in cells)
+    return named and any(tokens(cell) & METRICS for cell in cells)
 
 
 def _row(header: list[str], cells: list[str]) -> list[Pair]:

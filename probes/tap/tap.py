@@ -80,7 +80,7 @@ class Tap:
         self._evaluated_at: int | None = None
         self._told = 0.0
         self._collector = Collector()
-        sources = Sources(root, base)
+        self.sources = sources = Sources(root, base)
         self.step = 0
         self.tree = ModuleTree(sources)
         self.calls = CallLog()

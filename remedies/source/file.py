@@ -89,6 +89,14 @@ class SourceFile:
         """Whether any of these names is used in the file."""
         return any(node.value in names for node in self.nodes(cst.Name))
 
+    def assigns(self, attribute: str) -> bool:
+        """Whether an attribute of this name is set somewhere in the file."""
+        places = [node.target for node in self.nodes(cst.AssignTarget)]
+        places += [node.target for node in self.nodes(cst.AugAssign)]
+        named = any(isinstance(p, cst.Attribute) and p.attr.value == attribute for p in places)
+        texts = (node.evaluated_value for node in self.nodes(cst.SimpleString))
+        return named or attribute in texts  # A text: setattr, or the key of a setting.
+
     def code(self, node: cst.CSTNode) -> str:
         """The text of a node."""
         return self.tree.code_for_node(node)

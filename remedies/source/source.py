@@ -62,12 +62,13 @@ class Source:
 
     def optimizers(self) -> list[CallSite]:
         """The calls that make an optimizer."""
-        places = {info.source for info in self.trace.modules.values()}
-        places |= {info.source for info in self.trace.terms.values()}
-        for place in places - {None}:
-            self._place(place)
-        self._open(self._script)
+        self._open_all()
         return optimizer_calls(self.files)
+
+    def assigns(self, attribute: str) -> bool:
+        """Whether an attribute of this name is set somewhere in the user's files."""
+        self._open_all()
+        return any(file.assigns(attribute) for file in self.files)
 
     def scale_term(self, name: str, factor: float) -> None:
         """Multiply a loss term where the loss is put together."""
@@ -107,6 +108,13 @@ class Source:
         if len(files) != 1:
             raise Unwritable(f"it is not clear where {place} is")
         return self._open(files[0]), int(line)
+
+    def _open_all(self) -> None:
+        places = {info.source for info in self.trace.modules.values()}
+        places |= {info.source for info in self.trace.terms.values()}
+        for place in places - {None}:
+            self._place(place)
+        self._open(self._script)
 
     def _open(self, path: Path) -> SourceFile:
         if path not in self._files:

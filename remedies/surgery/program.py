@@ -19,6 +19,7 @@ from probes.tap.losses import TermListener
 from probes.tap.terms import LossTerm
 from probes.trace import Event
 from remedies.surgery.calls import CallRewriter, Rewrite
+from remedies.surgery.loops import TrainingLoops
 from remedies.treatment import Action, Treatment
 
 ModuleEdit = Callable[[nn.Module], nn.Module]
@@ -43,6 +44,9 @@ class Program:
         treatment: What to change in it.
         emit: Takes the ``applied`` events.
         arguments: What the script is given on its command line. Remedies may change it.
+
+    Attributes:
+        names: Global names of the script that mean something else from its first line on.
     """
 
     def __init__(
@@ -60,6 +64,7 @@ class Program:
         self._undo: list[Callable[[], None]] = []
         self._rewriter: CallRewriter | None = None
         self.arguments = list(arguments)
+        self.names: dict[str, object] = {}
 
     def install(self) -> None:
         """Let every remedy of the treatment say what it will change.
@@ -89,6 +94,11 @@ class Program:
         """
         self._edits.append(_PendingEdit(action, path, edit))
 
+    def root_of(self, module: nn.Module) -> nn.Module:
+        """The outermost module that contains a module; itself where that is not known."""
+        roots = self._tap.tree.roots.values()
+        return next((r for r in roots if any(m is module for m in r.modules())), module)
+
     def scale_term(self, action: Action, name: str, factor: Callable[[], float]) -> None:
         """Multiply the gradient of one loss term, in every backward pass.
 
@@ -108,6 +118,17 @@ class Program:
         """Have something told of every loss and its terms, before its backward pass."""
         self._tap.losses.listeners.append(listener)
         self._tap.calls.switch_on()
+
+    def lengthen_training(self, action: Action, factor: float) -> None:
+        """Let the loops over ``range`` that the training runs in make so many times the rounds."""
+        loops = TrainingLoops(
+            factor,
+            self._tap.sources.stack,
+            lambda: self._tap.step,
+            lambda detail: self.report(action, "", detail),
+        )
+        self._tap.on_optimizer.append(loops.optimizer_made)
+        self.names["range"] = loops.stand_in()
 
     def rewrite_calls(self, rewrite: Rewrite) -> None:
         """Let ``rewrite`` answer calls of torch functions in the place of torch."""

@@ -1,0 +1,36 @@
+"""Words in the names of metrics, and what they tell about them."""
+
+from __future__ import annotations
+
+import re
+
+HIGHER_IS_BETTER = {
+    "acc", "accuracy", "auc", "auroc", "ap", "map", "f1", "fscore", "precision", "recall", "r2",
+    "iou", "miou", "dice", "bleu", "rouge", "cos", "cosine", "similarity", "reward", "return",
+    "score", "psnr", "ssim", "ndcg", "mrr", "hit", "hits", "top1", "top5", "correct", "match",
+    "em", "pass", "kappa", "mcc", "correlation", "pearson", "spearman", "elbo", "likelihood",
+}  # fmt: skip
+LOWER_IS_BETTER = {
+    "loss", "error", "err", "mse", "mae", "rmse", "nll", "ce", "bce", "kl", "perplexity", "ppl",
+    "wer", "cer", "fid", "distance", "divergence", "huber", "bits", "bpb", "bpc", "elbo_loss",
+}  # fmt: skip
+METRICS = HIGHER_IS_BETTER | LOWER_IS_BETTER
+BOUNDED_BY_ONE = HIGHER_IS_BETTER - {"reward", "return", "score", "psnr", "elbo", "likelihood"}
+HELD_OUT = {"val", "valid", "validation", "test", "eval", "dev", "holdout", "heldout"}
+TRAINING = {"train", "training", "tr", "batch"}
+BOOKKEEPING = {
+    "epoch", "epochs", "step", "steps", "iter", "iters", "iteration", "batch", "batches", "lr",
+    "rate", "time", "seconds", "sec", "s", "ms", "seed", "eta", "params", "parameters", "device",
+    "it", "size", "samples", "tokens", "gpu", "mem", "memory", "speed", "momentum", "wd", "norm",
+    "std", "mean", "var", "beta", "temperature",
+}  # fmt: skip
+"""Words of numbers that say nothing about how good a model is."""
+
+
+def tokens(name: str) -> set[str]:
+    """The words of a name.
+
+    >>> sorted(tokens("val/Top1_acc"))
+    ['acc', 'top1', 'val']
+    """
+    return set(re.split(r"[^a-z0-9]+", name.lower()))

@@ -1,0 +1,45 @@
+"""What an episode remembers."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from agent.episode import Episode
+from agent.workload import Outcome, TrialSpec
+from probes.base import Probe
+from probes.objective import Objective
+from probes.trace import Trace
+from remedies.treatment import CONTROL, Action
+
+
+class Counting:
+    """Stands in for a probe and counts how often each trace is read."""
+
+    def __init__(self) -> None:
+        self.read_traces: list[Trace] = []
+
+    def read(self, trace: Trace, metric: Objective | None = None) -> list[Any]:
+        self.read_traces.append(trace)
+        return []
+
+
+def outcome(number: int, seed: int, treated: bool) -> Outcome:
+    treatment = (Action(remedy="R301", name="scale-learning-rate"),) if treated else CONTROL
+    events = [
+        {"event": "metric", "step": 1, "name": "acc", "value": 0.5},
+        {"event": "ending", "status": "completed", "steps": 1},
+    ]
+    return Outcome(TrialSpec(number, treatment, seed), Trace.of(events))
+
+
+def test_the_symptoms_of_a_control_are_read_once_per_seed() -> None:
+    probe = Counting()
+    episode = Episode(cast(Any, None), lambda progress: None, lambda *_: None, [cast(Probe, probe)])
+    episode.objective = Objective(name="acc", mode="max")
+    for seed in (1, 2):
+        episode.controls[seed] = outcome(seed, seed, treated=False)
+        for _ in range(3):
+            episode.assess(outcome(9, seed, treated=True))
+    for control in episode.controls.values():
+        assert sum(trace is control.trace for trace in probe.read_traces) == 1
+    assert len(probe.read_traces) == 2 + 6
