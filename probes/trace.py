@@ -9,6 +9,7 @@ Events, by their ``event`` key:
 ========= ======================================================================================
 module    ``where``, ``type``, ``source``, ``parent``, ``parameters``: one module of the model
 term      ``where``, ``source``, ``operation``: one loss term
+noise     ``where``, ``source``, ``operand``: one place where noise is added to activations
 signals   ``step``, ``phase``, ``rows`` of ``[where, name, value]``
 metric    ``step``, ``name``, ``value``, ``source``: one number that the script printed or logged
 progress  ``step``: optimizer steps done so far
@@ -102,6 +103,21 @@ class TermInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class NoiseInfo:
+    """One place where noise is added to activations.
+
+    Attributes:
+        where: The module in whose forward pass it is.
+        source: The line that adds it, or that calls the library which does.
+        operand: Which operand of the addition the noise is added to, 0 or 1.
+    """
+
+    where: str
+    source: str | None = None
+    operand: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Ending:
     """How a run ended.
 
@@ -146,6 +162,7 @@ class Trace:
         self.metrics: dict[str, MetricSeries] = {}
         self.modules: dict[str, ModuleInfo] = {}
         self.terms: dict[str, TermInfo] = {}
+        self.noises: dict[str, NoiseInfo] = {}
         self.applied: list[Event] = []
         self.notes: list[str] = []
         self.steps = 0
@@ -171,6 +188,8 @@ class Trace:
                 self.modules[info.where] = info
             case "term":
                 self.terms[event["where"]] = TermInfo(**_known_fields(TermInfo, event))
+            case "noise":
+                self.noises[event["where"]] = NoiseInfo(**_known_fields(NoiseInfo, event))
             case "progress":
                 self.steps = max(self.steps, event["step"])
             case "applied":

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from remedies.surgery import Program
 
 
+_NOISE = ("P401", "P402")
+
+
 class DropTerm(Remedy):
     """A loss term left out.
 
@@ -25,7 +28,8 @@ class DropTerm(Remedy):
 
     When it helps:
         The term pulls away from what the metric measures, and no weight of it does any good: the
-        simplest cure is to do without.
+        simplest cure is to do without. Or it keeps a noisy code so near its prior that nothing
+        gets through, as the KL term of a variational encoder does at too large a weight.
 
     Parameters:
         None.
@@ -35,12 +39,12 @@ class DropTerm(Remedy):
 
     Source:
         Ablation; see also Yu et al. 2020, Gradient Surgery for Multi-Task Learning, for terms whose
-        gradients conflict.
+        gradients conflict, and Bowman et al. 2016 for the weight of a KL term.
     """
 
     code = "R202"
     name = "drop-term"
-    treats = {"P201": 0.6, "P204": 0.5, "P205": 0.1, "P206": 0.4}
+    treats = {"P201": 0.6, "P204": 0.5, "P205": 0.1, "P206": 0.4, "P401": 0.4, "P402": 0.6}
     acts_on = "a loss term"
 
     @property
@@ -49,8 +53,14 @@ class DropTerm(Remedy):
         return {}
 
     def targets(self, symptoms: Iterable[Symptom], trace: Trace) -> Iterable[str]:
-        """The dominating terms that the symptoms name; without symptoms, every term."""
-        return [symptom.where for symptom in symptoms] or _terms.by_share(trace)
+        """The dominating terms that the symptoms name; without symptoms, every term.
+
+        For noise, the terms that train what comes before it and nothing that comes after.
+        """
+        found = list(symptoms)
+        if any(symptom.code in _NOISE for symptom in found):
+            return trace.places("noise.rate")
+        return [symptom.where for symptom in found] or _terms.by_share(trace)
 
     def apply(self, program: Program, action: Action) -> None:
         """Scale the gradient of the term by zero."""

@@ -50,6 +50,7 @@ class LossWatch:
         self._log = ScalarLog(sources)
         self._steadiness = Steadiness()
         self.listeners: list[TermListener] = []
+        self.probed: list[TermListener] = []
         calls.listeners.append(self._log.note)
 
     def install(self) -> Callable[[], None]:
@@ -94,6 +95,8 @@ class LossWatch:
             listener(loss, terms)
         if self._probing and not self._seen & {term.name for term in terms}:
             self._seen |= {term.name for term in terms}
+            for listener in self.probed:
+                listener(loss, terms)
             self._measure(loss, terms[:_MOST_TERMS])
 
     def _measure(self, loss: Tensor, terms: list[LossTerm]) -> None:

@@ -21,6 +21,7 @@ from probes.tap.forward import ForwardWatch
 from probes.tap.locate import Sources
 from probes.tap.losses import LossWatch
 from probes.tap.modules import ModuleTree
+from probes.tap.noise import NoisePlaces, NoiseWatch
 from probes.tap.scale import ScaleWatch
 from probes.tap.statistics import Collector
 from probes.tap.updates import UpdateWatch
@@ -87,9 +88,13 @@ class Tap:
         self.losses = LossWatch(sources, self.calls, self._collector, emit)
         self.forward = ForwardWatch(self.tree, self._collector, self._on_root)
         self.updates = UpdateWatch(self._collector)
+        self.noise = NoiseWatch(
+            NoisePlaces(sources, self.tree), self.calls, self.losses, self._collector, emit
+        )
         self._watches: tuple[Watch, ...] = (
             self.forward,
             self.losses,
+            self.noise,
             ScaleWatch(self.tree, self._collector),
         )
         self.on_root: list[Callable[[str], None]] = []
@@ -136,6 +141,8 @@ class Tap:
         if due:
             self._evaluated_at = self.step
             self.forward.switch_on()
+            self.noise.switch_on()
+            self.calls.switch_on()
 
     def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         if self._probing:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from probes.trace import ModuleInfo, Trace
-from remedies.source import dropping, returns, terms
+from remedies.source import dropping, returns, sampling, terms
 from remedies.source.calls import CallSite, calls_at
 from remedies.source.errors import Unwritable
 from remedies.source.file import SourceFile
@@ -83,6 +83,14 @@ class Source:
         """Have the ``forward`` defined at a place return a norm of what it returns now."""
         file, line = self._place(place)
         returns.wrap_return(file, line, function)
+
+    def keep_mean(self, place: str) -> None:
+        """Leave nothing but the deterministic part where noise is added."""
+        info = self.trace.noises.get(place)
+        if info is None:
+            raise Unwritable(f"{place} was not seen")
+        file, line = self._place(info.source)
+        sampling.keep_mean(file, line, info.operand)
 
     def _part(self, name: str, all_of_it: bool) -> terms.Part:
         info = self.trace.terms.get(name)

@@ -20,6 +20,7 @@ from probes.tap.terms import LossTerm
 from probes.trace import Event
 from remedies.surgery.calls import CallRewriter, Rewrite
 from remedies.surgery.loops import TrainingLoops
+from remedies.surgery.muting import NoiseMute
 from remedies.treatment import Action, Treatment
 
 ModuleEdit = Callable[[nn.Module], nn.Module]
@@ -63,6 +64,7 @@ class Program:
         self._reported: set[tuple[str, str]] = set()
         self._undo: list[Callable[[], None]] = []
         self._rewriter: CallRewriter | None = None
+        self._mute: NoiseMute | None = None
         self.arguments = list(arguments)
         self.names: dict[str, object] = {}
 
@@ -137,6 +139,13 @@ class Program:
             self._rewriter.put_on()
             self._undo.append(self._rewriter.take_off)
         self._rewriter.rewrites.append(rewrite)
+
+    def mute_noise(self, action: Action, place: str) -> None:
+        """Let no noise be added at a place; it is drawn all the same."""
+        if self._mute is None:
+            self._mute = NoiseMute(self._tap.noise.places)
+            self.rewrite_calls(self._mute)
+        self._mute.muted[place] = lambda: self.report(action, place, "noise times 0")
 
     def around_steps(
         self,
