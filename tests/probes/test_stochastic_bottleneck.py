@@ -109,7 +109,7 @@ def test_a_flat_loss_alone_is_no_harm(make: Callable[..., Trace]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("beta, code", [("0.1", "P402"), ("0.02", "P401")])
+@pytest.mark.parametrize("beta, code", [("0.1", "P402"), ("0.07", "P401")])
 def test_it_is_found_in_a_script(run_script: Callable[..., Trace], beta: str, code: str) -> None:
     trace = run_script(SCRIPT, "--beta", beta, "--rounds", "5")
     objective = Objective.infer(trace)

@@ -29,8 +29,8 @@ def treat() -> Treat:
             living.install()
             model = program()
         finally:
-            living.close()
             tap.close()
+            living.close()
         return model, Trace.of(events)
 
     return run
