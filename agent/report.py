@@ -99,13 +99,12 @@ def _parts(diagnosis: Diagnosis, narrow: bool) -> Iterator[RenderableType]:
     yield Text.assemble((verdict.upper(), _STYLES[verdict]), "  ", (headline(diagnosis), "bold"))
     yield Text(setting(diagnosis.workload), style="dim")
     if verdict == "healthy":
+        yield from _tried(diagnosis, narrow)
         yield from _healthy(diagnosis)
         return
     yield from _section("What is wrong", _symptoms(diagnosis.symptoms))
     yield from _section("Which setting it is", map(Text, good_configuration(diagnosis)))
-    if diagnosis.tried:
-        table = _tried_list(diagnosis) if narrow else [_tried_table(diagnosis)]
-        yield from _section("What was tried (control → treated, by seed)", table)
+    yield from _tried(diagnosis, narrow)
     if diagnosis.fix is not None:
         metric = diagnosis.workload.metric
         yield from _section("What fixed it", _fix(diagnosis.fix, metric.name if metric else ""))
@@ -152,6 +151,12 @@ def _symptom(symptom: Symptom) -> RenderableType:
     if symptom.evidence:
         details.append(Text(evidence(symptom), style="dim"))
     return Group(title, Padding(Group(*details), (0, 0, 0, 2)))
+
+
+def _tried(diagnosis: Diagnosis, narrow: bool) -> Iterator[RenderableType]:
+    if diagnosis.tried:
+        table = _tried_list(diagnosis) if narrow else [_tried_table(diagnosis)]
+        yield from _section("What was tried (control → treated, by seed)", table)
 
 
 def _tried_table(diagnosis: Diagnosis) -> RenderableType:

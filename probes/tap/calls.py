@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -47,6 +48,15 @@ class CallLog(Interceptor):
         """Stop listening."""
         self._on = False
         self.take_off()
+
+    @contextlib.contextmanager
+    def quiet(self) -> Iterator[None]:
+        """Tell nobody of what is called meanwhile: it is not the program's doing."""
+        was_on, self._on = self._on, False
+        try:
+            yield
+        finally:
+            self._on = was_on
 
     def __torch_function__(
         self,

@@ -71,8 +71,8 @@ class LossWatch:
         self._log.forget()
 
     def _before_backward(self, tensors: Any, *args: Any, **kwargs: Any) -> None:
-        if not (self._probing or self.listeners):
-            return
+        if not (self._probing or self.listeners) or torch._C._current_graph_task_id() != -1:
+            return  # within another backward pass: a recomputed segment is no loss
         with torch._C.DisableTorchFunction():
             for loss in [tensors] if isinstance(tensors, Tensor) else list(tensors):
                 if isinstance(loss, Tensor) and loss.numel() == 1 and loss.grad_fn is not None:

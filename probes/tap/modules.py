@@ -56,6 +56,11 @@ class ModuleTree:
         """Let a module that replaces another one have its line."""
         self._made[id(new)] = (weakref.ref(new), self.source(old))
 
+    def alive(self) -> list[nn.Module]:
+        """Every module that was constructed and still exists."""
+        made = (reference() for reference, _ in list(self._made.values()))
+        return [module for module in made if module is not None]
+
     def knows(self, module: nn.Module) -> bool:
         """Whether the module has a name already."""
         return id(module) in self._names

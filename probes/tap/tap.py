@@ -17,6 +17,7 @@ from torch.optim.optimizer import (
 
 from probes.tap.cadence import is_probed, spacing
 from probes.tap.calls import CallLog
+from probes.tap.checkpoints import CheckpointWatch
 from probes.tap.forward import ForwardWatch
 from probes.tap.locate import Sources
 from probes.tap.losses import LossWatch
@@ -91,20 +92,23 @@ class Tap:
         self.noise = NoiseWatch(
             NoisePlaces(sources, self.tree), self.calls, self.losses, self._collector, emit
         )
+        self.checkpoints = CheckpointWatch(self.tree, sources, self.calls, self._collector, emit)
         self._watches: tuple[Watch, ...] = (
             self.forward,
             self.losses,
             self.noise,
             ScaleWatch(self.tree, self._collector),
+            self.checkpoints,
         )
         self.on_root: list[Callable[[str], None]] = []
-        self.on_optimizer: list[Callable[[Optimizer], None]] = []
+        self.on_optimizer: list[Callable[[Optimizer], None]] = [self.checkpoints.add_optimizer]
 
     def install(self) -> None:
         """Begin to observe."""
         self._undo = [
             self.tree.install(),
             self.losses.install(),
+            self.checkpoints.install(),
             wrap(Optimizer, "__init__", after=self._after_optimizer_made),
             wrap(nn.Module, "train", before=self._before_mode),
             register_optimizer_step_pre_hook(self._before_step).remove,

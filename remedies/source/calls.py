@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import libcst as cst
@@ -47,6 +47,11 @@ class CallSite:
             found[key] = self.file.code(arg.value)
         return found
 
+    def reaches(self, line: int) -> bool:
+        """Whether a line is within the call."""
+        first, last = self.file.lines(self.node)
+        return first <= line <= last
+
     def write(self, kind: str, positional: Sequence[str], keywords: dict[str, str]) -> None:
         """Call another class of the same package instead, with these arguments.
 
@@ -73,6 +78,24 @@ class CallSite:
         value = self.file.parse(times(self.file.code(named[0].value), factor))
         self.file.edit(named[0].value, lambda _: value)
 
+    def set(self, keyword: str, code: str) -> None:
+        """Give a keyword argument another value, or add it to the others.
+
+        Raises:
+            Unwritable: It may be among starred arguments, or a comment is in the way.
+        """
+        for arg in self.node.args:
+            if arg.keyword is not None and arg.keyword.value == keyword:
+                self.file.edit(arg.value, lambda _: self.file.parse(code))
+                return
+        if any(arg.star == "**" for arg in self.node.args):
+            raise Unwritable(f"{keyword} may be among the starred arguments of {self.name}")
+        if "#" in self.file.code(self.node):
+            raise Unwritable(f"there is a comment within the call of {self.name}")
+        args = [*self.node.args, self._argument(keyword, code)]
+        arranged = _arranged(self.node.args, args)
+        self.file.edit(self.node, lambda call: call.with_changes(args=arranged))
+
     def _argument(self, keyword: str | None, code: str) -> cst.Arg:
         if keyword is None:
             return cst.Arg(self.file.parse(code))
@@ -96,6 +119,23 @@ def calls_at(file: SourceFile, line: int, name: str) -> list[cst.Call]:
         for call in file.nodes(cst.Call)
         if file.lines(call.func)[1] == line and file.imported(call.func) == name
     ]
+
+
+def calls_of(file: SourceFile, names: Collection[str]) -> list[CallSite]:
+    """All calls of something imported.
+
+    Raises:
+        Unwritable: It goes by another way than by calls of its name, in a ``partial`` for example.
+    """
+    calls = [(call, file.imported(call.func) or "") for call in file.nodes(cst.Call)]
+    called = {call.func for call, name in calls if name in names}
+    for node in file.everything():
+        if isinstance(node, cst.Name | cst.Attribute) and file.imported(node) in names:
+            above = next(file.above(node))
+            inside = {node, above} & called or isinstance(above, cst.ImportAlias | cst.AsName)
+            if not inside:
+                raise Unwritable(f"{file.code(node)} is used other than by calling it")
+    return [CallSite(file, call, name) for call, name in calls if name in names]
 
 
 def _arranged(old: Sequence[cst.Arg], new: Sequence[cst.Arg]) -> list[cst.Arg]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from probes.trace import ModuleInfo, Trace
 from remedies.source import dropping, returns, sampling, terms
-from remedies.source.calls import CallSite, calls_at
+from remedies.source.calls import CallSite, calls_at, calls_of
 from remedies.source.errors import Unwritable
 from remedies.source.file import SourceFile
 from remedies.source.optimizers import optimizer_calls
@@ -69,6 +69,23 @@ class Source:
         """Whether an attribute of this name is set somewhere in the user's files."""
         self._open_all()
         return any(file.assigns(attribute) for file in self.files)
+
+    def calls(self, names: Collection[str], places: Iterable[str]) -> list[CallSite]:
+        """All calls of something imported, in the script and where it was seen to be called.
+
+        Args:
+            names: Full names, ``torch.utils.checkpoint.checkpoint``.
+            places: Lines that called it in the untreated run, ``train.py:12``.
+        """
+        seen = [self._place(place) for place in places]
+        files = {file.path: file for file in (*(f for f, _ in seen), self._open(self._script))}
+        found = [site for file in files.values() for site in calls_of(file, names)]
+        for file, line in seen:
+            if not any(site.file is file and site.reaches(line) for site in found):
+                raise Unwritable(f"{file.path}:{line} does not call it by its name")
+        if not found:
+            raise Unwritable(f"{min(names)} is not called in the script")
+        return found
 
     def scale_term(self, name: str, factor: float) -> None:
         """Multiply a loss term where the loss is put together."""

@@ -147,6 +147,20 @@ class Program:
             self.rewrite_calls(self._mute)
         self._mute.muted[place] = lambda: self.report(action, place, "noise times 0")
 
+    def each_optimizer(self, change: Callable[[Optimizer], None]) -> None:
+        """Have something done with every optimizer when it is made."""
+        self._tap.on_optimizer.append(change)
+
+    def replace(self, owner: Any, name: str, value: Any) -> None:
+        """Give a class or module another attribute, for as long as the trial lasts."""
+        original = getattr(owner, name)
+        setattr(owner, name, value)
+        self.at_close(lambda: setattr(owner, name, original))
+
+    def at_close(self, undo: Callable[[], None]) -> None:
+        """Have something taken back when the trial is over, the latest first."""
+        self._undo.append(undo)
+
     def around_steps(
         self,
         before: Callable[[Optimizer], None],

@@ -46,6 +46,11 @@ def test_the_verdict_comes_first_and_the_summary_of_the_diagnosis_is_used(diagno
     assert text.splitlines()[0] == "FIXED  The norms were frozen."
 
 
+def test_what_was_tried_on_a_healthy_run_is_told(diagnosis: Make) -> None:
+    shown = to_text(diagnosis(verdict="healthy", symptoms=[], fix=None), width=120)
+    assert "What was tried" in shown and "refuted" in shown
+
+
 def test_a_healthy_run_takes_at_most_three_lines_and_mentions_what_is_mild(diagnosis: Make) -> None:
     mild = diagnosis().symptoms[0].model_dump() | {"severity": 0.3}
     healthy = diagnosis(verdict="healthy", symptoms=[mild], tried=[], fix=None, mlflow=None)
