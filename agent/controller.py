@@ -248,7 +248,8 @@ class Controller:
 
     def _confirmer(self, episode: Episode) -> Confirmer:
         base = self._request.seed_base
-        return Confirmer(episode, range(base + 1, base + 1 + self._request.seeds))
+        seeds = range(base + 1, base + 1 + self._request.seeds)
+        return Confirmer(episode, seeds, self._request.budget)
 
     def _confirm(self, episode: Episode, findings: Findings, confirmer: Confirmer) -> None:
         """Confirm the best of what recovered the metric; the next best if that one fails."""

@@ -95,15 +95,22 @@ def _add(
         if key not in found or found[key].weight < weight:
             action = remedy.default(target, symptoms)
             space = usual(remedy.space_near(action, trace))
-            action = _within(space, action)
+            action = _within(space, remedy, action)
             found[key] = Hypothesis(remedy, action, space, weight / (1 + place))
 
 
-def _within(space: Space, action: Action) -> Action:
-    """The action with every choice that the space leaves out replaced by the space's first."""
-    kept = {
-        key: value
-        for key, value in action.params.items()
-        if not isinstance(dimension := space.get(key), Choice) or value in dimension.options
-    }
+def _within(space: Space, remedy: Remedy, action: Action) -> Action:
+    """The action with the defaults of this program's space, where that is narrower.
+
+    Replaced is a choice that the space leaves out, and a number whose range is another one here.
+    """
+    general = remedy.space
+
+    def fits(key: str) -> bool:
+        dimension = space.get(key)
+        if isinstance(dimension, Choice):
+            return action.params[key] in dimension.options
+        return dimension is None or dimension == general[key]
+
+    kept = {key: value for key, value in action.params.items() if fits(key)}
     return action.model_copy(update={"params": complete(space, kept)})

@@ -32,12 +32,15 @@ class Remedy(ABC):
             evidence. Low values are the hypotheses that people try first: they get their trial,
             after the likelier ones; below 0.1 only when they are asked for (``--try``).
         acts_on: What a target is; ``program`` where there is none.
+        separable: Whether single targets of a confirmed action are left out, one by one, to see
+            which of them matter.
     """
 
     code: ClassVar[str]
     name: ClassVar[str]
     treats: ClassVar[Mapping[str, float]]
     acts_on: ClassVar[str]
+    separable: ClassVar[bool] = False
 
     @property
     @abstractmethod

@@ -46,7 +46,7 @@ class DisableCheckpointing(Remedy):
 
     code = "R601"
     name = "disable-checkpointing"
-    treats = {"P601": 0.9}
+    treats = {"P601": 0.9, "P501": 0.02}
     acts_on = "program"
 
     @property

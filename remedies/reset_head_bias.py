@@ -46,7 +46,7 @@ class ResetHeadBias(Remedy):
 
     code = "R502"
     name = "reset-head-bias"
-    treats = {"P301": 0.02}
+    treats = {"P501": 0.1}
     acts_on = "the output layer"
 
     @property

@@ -15,6 +15,7 @@ from torch.optim.optimizer import (
     register_optimizer_step_pre_hook,
 )
 
+from probes.tap.branches import BranchWatch
 from probes.tap.cadence import is_probed, spacing
 from probes.tap.calls import CallLog
 from probes.tap.checkpoints import CheckpointWatch
@@ -23,6 +24,7 @@ from probes.tap.locate import Sources
 from probes.tap.losses import LossWatch
 from probes.tap.modules import ModuleTree
 from probes.tap.noise import NoisePlaces, NoiseWatch
+from probes.tap.predictions import PredictionWatch
 from probes.tap.scale import ScaleWatch
 from probes.tap.statistics import Collector
 from probes.tap.updates import UpdateWatch
@@ -99,6 +101,8 @@ class Tap:
             self.noise,
             ScaleWatch(self.tree, self._collector),
             self.checkpoints,
+            PredictionWatch(sources, self.calls, self._collector),
+            BranchWatch(self.tree, self.calls, self._collector),
         )
         self.on_root: list[Callable[[str], None]] = []
         self.on_optimizer: list[Callable[[Optimizer], None]] = [self.checkpoints.add_optimizer]

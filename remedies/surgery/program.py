@@ -132,6 +132,11 @@ class Program:
         self._tap.on_optimizer.append(loops.optimizer_made)
         self.names["range"] = loops.stand_in()
 
+    @property
+    def step(self) -> int:
+        """Optimizer steps done so far."""
+        return self._tap.step
+
     def rewrite_calls(self, rewrite: Rewrite) -> None:
         """Let ``rewrite`` answer calls of torch functions in the place of torch."""
         if self._rewriter is None:
@@ -220,7 +225,7 @@ class Program:
             return
         new.train(old.training)
         self._tap.tree.adopt_source(new, old)
-        self._adopt_parameters(old, new)
+        self.adopt_parameters(old, new)
         self._report_first_call(new, pending)
 
     def _report_first_call(self, module: nn.Module, pending: _PendingEdit) -> None:
@@ -230,7 +235,7 @@ class Program:
 
         handle = module.register_forward_hook(called)
 
-    def _adopt_parameters(self, old: nn.Module, new: nn.Module) -> None:
+    def adopt_parameters(self, old: nn.Module, new: nn.Module) -> None:
         """Let new parameters join the optimizer group of the old module's or its neighbours'."""
         known = {id(parameter) for parameter in old.parameters()}
         fresh = [parameter for parameter in new.parameters() if id(parameter) not in known]

@@ -71,7 +71,7 @@ class MadeUpEpisode:
         return self._outcome(number, treatment, stopped)
 
     def assess(self, outcome: Outcome) -> Any:
-        return assess(outcome, self.controls[0], (), self.objective)
+        return assess(outcome, self.controls[0], (), (), self.objective)
 
     def conclude(self, outcome: Outcome, verdict: str) -> None:
         pass

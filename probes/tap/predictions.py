@@ -1,0 +1,136 @@
+"""Watches what a classifier predicts, against the labels that its loss is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from probes.tap.calls import CallLog
+from probes.tap.locate import Sources
+from probes.tap.statistics import Collector
+
+_MOST_ROWS = 16_384
+"""Positions of one call that are looked at: evenly spread over all of them."""
+_MOST_CALLS = 2
+"""Calls at one line that are looked at in one step."""
+_PAIRWISE = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
+_ONE_OF_MANY = ("cross_entropy", "nll_loss")
+
+
+class PredictionWatch:
+    """Reads logits and labels off the calls of classification losses.
+
+    Losses that are computed in another way have no labels here.
+
+    Args:
+        sources: Tells the user's line that computes the loss: that is where.
+        calls: Tells of the calls.
+        collector: Takes what `class_statistics` says.
+    """
+
+    def __init__(self, sources: Sources, calls: CallLog, collector: Collector) -> None:
+        self._sources = sources
+        self._collector = collector
+        self._on = False
+        self._seen: dict[str, int] = {}
+        calls.listeners.append(self._note)
+
+    def switch_on(self) -> None:
+        """Watch the losses of the next step."""
+        self._on = True
+        self._seen = {}
+
+    def switch_off(self) -> None:
+        """Watch no more."""
+        self._on = False
+
+    def _note(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
+    ) -> None:
+        name = getattr(func, "__name__", "")
+        if not self._on or name not in _ONE_OF_MANY + _PAIRWISE:
+            return
+        given = dict(zip(("input", "target"), args[:2], strict=False)) | kwargs
+        scores, labels = given.get("input"), given.get("target")
+        if not isinstance(scores, Tensor) or not isinstance(labels, Tensor) or not scores.numel():
+            return
+        frame = next(iter(self._sources.stack()), None)
+        where = (
+            "predictions" if frame is None else self._sources.place(frame.f_code, frame.f_lineno)
+        )
+        self._seen[where] = self._seen.get(where, 0) + 1
+        if self._seen[where] > _MOST_CALLS:
+            return
+        with torch.no_grad():
+            found = _statistics(name, scores.detach(), labels.detach(), given)
+        self._collector.add("train" if scores.requires_grad else "eval", where, found)
+
+
+def _statistics(
+    name: str, scores: Tensor, labels: Tensor, given: dict[str, Any]
+) -> dict[str, Tensor]:
+    if name in _PAIRWISE:
+        if scores.shape != labels.shape:
+            return {}
+        scores = scores.flatten()
+        scores = scores if name.endswith("logits") else torch.logit(scores, 1e-7)
+        return class_statistics(torch.stack((torch.zeros_like(scores), scores), 1), labels.round())
+    if scores.dim() == 1:
+        scores, labels = scores[None], labels[None]
+    if labels.is_floating_point():  # A probability for each class.
+        labels = labels.argmax(1)
+    ignored = given.get("ignore_index", -100)
+    return class_statistics(scores.movedim(1, -1).flatten(0, -2), labels, ignored)
+
+
+def class_statistics(scores: Tensor, labels: Tensor, ignored: int = -100) -> dict[str, Tensor]:
+    """How predictions spread over the classes, and how the labels do.
+
+    Args:
+        scores: Logits or logarithms of probabilities, shape (positions, classes).
+        labels: Class of each position, any shape with as many elements.
+        ignored: Label of the positions that do not count.
+
+    Returns:
+        ``prediction.entropy`` and ``label.entropy``: of the distribution over the classes, in
+        nats. ``prediction.top_share`` and ``label.top_share``: share of the commonest class.
+        ``prediction.minority_hits``: share of the positions with another label than the commonest
+        one that are predicted right (nothing where there are none). ``prediction.loss``: mean
+        cross-entropy in nats. Where the scores know nothing but how common each class is, it is
+        the entropy of the labels. Nothing at all where no position counts.
+    """
+    stride = -(-labels.numel() // _MOST_ROWS)
+    scores, labels = scores[::stride].float(), labels.flatten()[::stride].long()
+    kept = (labels != ignored) & (labels >= 0) & (labels < scores.shape[1])
+    scores, labels = scores[kept], labels[kept]
+    if not labels.numel():
+        return {}
+    predicted = scores.argmax(1)
+    expected, top_label = _spread(labels, scores.shape[1])
+    found, _ = _spread(predicted, scores.shape[1])
+    loss = -scores.log_softmax(1).gather(1, labels[:, None]).mean()
+    statistics = {
+        "prediction.entropy": _entropy(found),
+        "label.entropy": _entropy(expected),
+        "prediction.top_share": found.max(),
+        "label.top_share": expected.max(),
+        "prediction.loss": loss,
+    }
+    minority = labels != top_label
+    if bool(minority.any()):
+        statistics["prediction.minority_hits"] = (predicted == labels)[minority].float().mean()
+    return statistics
+
+
+def _spread(classes: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    counts = torch.zeros(count, device=classes.device)
+    counts.scatter_add_(0, classes, torch.ones_like(classes, dtype=counts.dtype))
+    return counts / classes.numel(), counts.argmax()
+
+
+def _entropy(shares: Tensor) -> Tensor:
+    entropy: Tensor = torch.special.entr(shares).sum()
+    return entropy
