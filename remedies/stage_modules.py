@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 
     from remedies.surgery import Program
 
-_FIRST, _USUAL, _LAST = 0.1, 0.4, 0.7
-"""Shares of the run: the earliest start of a module, the one to try first, the latest."""
+_FIRST, _USUAL, _LAST = 0.1, 0.3, 0.5
+"""Shares of the run: the earliest start of a module, the one to try first, the latest.
+
+With the latest, too, a module that is let in gradually takes part in full before the run ends.
+"""
 
 
 class StageModules(Remedy):
@@ -36,11 +39,11 @@ class StageModules(Remedy):
         base never learns, it has to learn before they come in. Delaying their losses is not enough.
 
     Parameters:
-        ``until``: the optimizer step from which on they take part; 40 % of the run at first.
-        ``ramp``: ``hard``, at once, or ``linear``, rising from nothing at that step to the whole at
-        twice that step. ``fallback``, for a module with a stream and a second input: ``film``, a
-        scale and a shift from the average of the second input stand in for it (new parameters, no
-        change at first), or ``skip``.
+        ``until``: the optimizer step from which on they take part; 30 % of the run at first.
+        ``ramp``: ``linear``, rising from nothing at that step to the whole at twice that step, or
+        ``hard``, at once, which may only put the collapse off. ``fallback``, for a module with a
+        stream and a second input: ``film``, a scale and a shift from the average of the second
+        input stand in for it (new parameters, no change at first), or ``skip``.
 
     In the script:
         ``hidden = hidden + self.attention(hidden, context)`` becomes
@@ -62,7 +65,7 @@ class StageModules(Remedy):
         """See the class."""
         return {
             "until": Range(1.0, 1e6, default=100.0, log=True),
-            "ramp": Choice(("hard", "linear")),
+            "ramp": Choice(("linear", "hard")),
             "fallback": Choice(("film", "skip")),
         }
 

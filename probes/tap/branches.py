@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -19,10 +19,11 @@ from torch.utils.weak import WeakIdKeyDictionary
 from probes.tap.calls import CallLog
 from probes.tap.modules import ModuleTree
 from probes.tap.statistics import Collector
+from probes.tap.sums import carried, operand_nodes, reaches, tensors_in
 
 _ADDING = {"add", "__add__", "__radd__", "add_", "__iadd__"}
 _KEEPING = {
-    "view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "expand", "expand_as",
+    "view", "view_as", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "expand",
     "transpose", "permute", "movedim", "swapaxes", "contiguous", "clone", "to", "float", "__get__",
     "__getitem__", "select", "narrow", "chunk", "split", "unbind", "repeat", "interpolate",
     "mul", "__mul__", "__rmul__", "mul_", "__imul__", "div", "__truediv__", "neg", "dropout",
@@ -30,7 +31,6 @@ _KEEPING = {
 }  # fmt: skip
 """Functions whose result is the same thing in another shape, at another scale or squashed."""
 _MULTIPLYING = {"matmul", "__matmul__", "bmm", "einsum", "linear"}
-_MOST_NODES = 500
 _MOST_ADDITIONS = 4
 """Additions of one module that are looked at in one step."""
 
@@ -41,11 +41,13 @@ class _Origin:
 
     Attributes:
         name: Of the module.
-        factors: Whether the module gave named tensors, to be multiplied with something.
+        named: Whether the module gave named tensors.
+        multiplied: Whether something was multiplied with one of them.
     """
 
     name: str
-    factors: bool
+    named: bool = False
+    multiplied: bool = False
 
 
 class BranchWatch:
@@ -67,7 +69,6 @@ class BranchWatch:
         self._collector = collector
         self._handles: list[RemovableHandle] = []
         self._origins: Any = WeakIdKeyDictionary()
-        self._ratios: Any = WeakIdKeyDictionary()
         self._seen: dict[str, int] = {}
         calls.listeners.append(self._note)
 
@@ -85,22 +86,21 @@ class BranchWatch:
         for handle in self._handles:
             handle.remove()
         self._handles = []
-        self._origins, self._ratios = WeakIdKeyDictionary(), WeakIdKeyDictionary()
+        self._origins = WeakIdKeyDictionary()
 
     def _leave(self, module: nn.Module, args: Any, output: Any) -> None:
         name = self._tree.name(module)
         if name is None or not _training_forward() or next(module.parameters(), None) is None:
             return
         origin = _Origin(name, isinstance(output, Mapping))
-        for tensor in _tensors(output):
+        for tensor in tensors_in(output):
             self._origins[tensor] = origin
-        with torch._C.DisableTorchFunction():
-            if isinstance(output, Tensor) and carried(args, output) is not None:
-                inputs = sum(1 for _ in _tensors(args))
-                found = {"branch.inputs": float(inputs)}
-                if output in self._ratios:
-                    found["branch.ratio"] = self._ratios[output]
-                self._add(name, found)
+        with torch._C.DisableTorchFunction(), torch.no_grad():
+            stream = carried(args, output) if isinstance(output, Tensor) else None
+            if stream is not None:
+                ratio = _rms(output - stream) / _rms(stream)
+                inputs = float(sum(1 for _ in tensors_in(args)))
+                self._add(name, {"branch.ratio": ratio, "branch.inputs": inputs})
 
     def _note(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
@@ -111,27 +111,27 @@ class BranchWatch:
         if name in _ADDING and isinstance(result, Tensor) and len(args) > 1:
             self._added(name, args[0], args[1], result)
         elif name in _KEEPING:
-            self._inherit(args[:2], result, lambda origin: True)
+            self._inherit(next(filter(None, map(self._origin, args[:2])), None), result)
         elif name in _MULTIPLYING:
-            self._inherit(args, result, lambda origin: origin.factors)
+            factors = map(self._origin, args[1:])
+            factor = next((origin for origin in factors if origin and origin.named), None)
+            self._inherit(factor and replace(factor, multiplied=True), result)
 
-    def _inherit(
-        self, operands: Iterable[Any], result: Any, wanted: Callable[[_Origin], bool]
-    ) -> None:
-        for operand in operands:
-            origin = self._origins.get(operand) if isinstance(operand, Tensor) else None
-            if origin is not None and wanted(origin):
-                for tensor in _tensors(result):
-                    self._origins[tensor] = origin
-                return
+    def _origin(self, value: Any) -> _Origin | None:
+        return self._origins.get(value) if isinstance(value, Tensor) else None
+
+    def _inherit(self, origin: _Origin | None, result: Any) -> None:
+        if origin is not None:
+            for tensor in tensors_in(result):
+                self._origins[tensor] = origin
 
     def _added(self, name: str, left: Any, right: Any, result: Tensor) -> None:
         if not (isinstance(left, Tensor) and isinstance(right, Tensor) and result.dim() > 1):
             return
-        nodes = _operand_nodes(result)
+        nodes = operand_nodes(result)
         if len(nodes) != 2:
             return
-        origins = [self._origins.get(operand) for operand in (left, right)]
+        origins = [self._origin(operand) for operand in (left, right)]
         with torch.no_grad():
             values = [result - right if name in ("add_", "__iadd__") else left, right]
         for branch, stream in ((1, 0), (0, 1)):
@@ -141,7 +141,6 @@ class BranchWatch:
             if self._belongs(origin, origins[stream], values[stream], nodes[branch], nodes[stream]):
                 self._seen[origin.name] = self._seen.get(origin.name, 0) + 1
                 ratio = _rms(values[branch]) / _rms(values[stream])
-                self._ratios[result] = ratio
                 self._add(origin.name, {"branch.ratio": ratio})
                 break
         # What comes out is the stream, changed.
@@ -157,63 +156,17 @@ class BranchWatch:
         stream_node: Node | None,
     ) -> bool:
         """Whether something is added to the stream that it was made from, or changes weights."""
-        if origin.factors or isinstance(stream, nn.Parameter):
+        if origin.multiplied or isinstance(stream, nn.Parameter):
             return other is None or other.name != origin.name
-        return stream_node is not None and _reaches(branch_node, stream_node)
+        return stream_node is not None and reaches(branch_node, stream_node)
 
     def _add(self, name: str, found: Mapping[str, Tensor | float]) -> None:
         self._collector.add("train", name, found)
 
 
-def carried(inputs: Any, output: Tensor) -> Tensor | None:
-    """The input of a module to which it adds something, where its output is just that sum.
-
-    Args:
-        inputs: What the module was given.
-        output: What it returned, with its autograd graph.
-    """
-    nodes = _operand_nodes(output)
-    for candidate in _tensors(inputs):
-        if candidate.shape == output.shape and candidate.is_floating_point():
-            if len(nodes) == 2 and any(node is candidate.grad_fn for node in nodes):
-                return candidate
-    return None
-
-
-def _operand_nodes(total: Tensor) -> list[Node | None]:
-    """The autograd nodes of the two operands of a sum; None for an operand without gradient."""
-    node = total.grad_fn
-    if node is None or not node.name().startswith("AddBackward"):
-        return []
-    return [child for child, _ in node.next_functions]
-
-
-def _reaches(start: Node | None, goal: Node) -> bool:
-    queue, seen = [start] if start is not None else [], {start}
-    for node in queue:
-        if node is goal:
-            return True
-        for child, _ in node.next_functions:
-            if child is not None and child not in seen and len(seen) < _MOST_NODES:
-                seen.add(child)
-                queue.append(child)
-    return False
-
-
 def _training_forward() -> bool:
     # Not what checkpointing computes a second time, within the backward pass.
     return torch.is_grad_enabled() and torch._C._current_graph_task_id() == -1
-
-
-def _tensors(value: Any) -> Iterable[Tensor]:
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _tensors(item)
-    elif isinstance(value, tuple | list):
-        for item in value:
-            yield from _tensors(item)
 
 
 def _rms(values: Tensor) -> Tensor:

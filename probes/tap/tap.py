@@ -23,7 +23,8 @@ from probes.tap.forward import ForwardWatch
 from probes.tap.locate import Sources
 from probes.tap.losses import LossWatch
 from probes.tap.modules import ModuleTree
-from probes.tap.noise import NoisePlaces, NoiseWatch
+from probes.tap.noise import NoiseWatch
+from probes.tap.noise_places import NoisePlaces
 from probes.tap.predictions import PredictionWatch
 from probes.tap.scale import ScaleWatch
 from probes.tap.statistics import Collector

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from probes.tap.draws import Addition, Draws
-from probes.tap.noise import NoisePlaces
+from probes.tap.noise_places import NoisePlaces
 
 
 class NoiseMute:

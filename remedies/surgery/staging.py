@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 
-from probes.tap.branches import carried
+from probes.tap.sums import carried
 
 
 class Staging:

@@ -1,0 +1,86 @@
+"""A confirmed treatment is made as small as it can be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+
+from agent.assessment import Assessment, assess
+from agent.confirm import Confirmer
+from agent.workload import Outcome, TrialSpec
+from probes import Objective, Trace
+from remedies import remedies
+from remedies.treatment import CONTROL, Treatment
+
+FOUND = Objective(name="val_acc", mode="max")
+
+
+class FakeEpisode:
+    """Trials that recover when the modules that matter are staged."""
+
+    objective = FOUND
+
+    def __init__(self, needed: set[str]) -> None:
+        self.needed = needed
+        self.controls: dict[int, Outcome] = {}
+        self.runs: list[Treatment] = []
+
+    @property
+    def spent(self) -> float:
+        return len(self.runs)
+
+    def run(self, jobs: Iterable[tuple[Treatment, int]], part: str) -> list[Outcome]:
+        return [self._outcome(treatment, seed) for treatment, seed in jobs]
+
+    def assess(self, outcome: Outcome) -> Assessment:
+        return assess(outcome, self.controls[outcome.spec.seed], [], FOUND)
+
+    def _outcome(self, treatment: Treatment, seed: int) -> Outcome:
+        if treatment == CONTROL and seed in self.controls:
+            return self.controls[seed]
+        staged = {name for action in treatment for name in action.targets}
+        value = 0.9 if staged and self.needed <= staged else 0.1
+        trace = Trace.of(
+            [
+                *({"event": "applied", "remedy": a.remedy, "target": a.target} for a in treatment),
+                {"event": "metric", "name": "val_acc", "step": 1, "value": value + seed / 1000},
+                {"event": "ending", "status": "completed", "steps": 9},
+            ]
+        )
+        outcome = Outcome(TrialSpec(len(self.runs), treatment, seed), trace)
+        self.runs.append(treatment)
+        if treatment == CONTROL:
+            self.controls[seed] = outcome
+        return outcome
+
+
+def minimised(remedy: str, needed: set[str], budget: float = 100.0) -> tuple[str, FakeEpisode]:
+    episode = FakeEpisode(needed)
+    confirmer = Confirmer(episode, (1, 2, 3), budget)  # type: ignore[arg-type]
+    full = confirmer.confirm((remedies[remedy].default("a,b,c"),))
+    assert full.confirmed
+    smallest = confirmer.minimise(full)
+    assert smallest.confirmed
+    needless = [r.objection for r in confirmer.results if "is needed" in r.objection]
+    assert all("val_acc is 0.101 on seed 1, with it 0.901" in text for text in needless)
+    return smallest.treatment[0].target, episode
+
+
+@pytest.mark.parametrize("needed", [{"a"}, {"b"}, {"a", "c"}, {"a", "b", "c"}], ids=str)
+def test_targets_that_are_not_needed_are_left_out(needed) -> None:
+    target, episode = minimised("stage-modules", needed)
+    assert set(target.split(",")) == needed
+    assert len(episode.runs) <= 6 + 4 * (3 - len(needed)) + len(needed)
+
+
+def test_other_remedies_keep_their_targets() -> None:
+    target, episode = minimised("swap-norm", {"a"})
+    assert target == "a,b,c"
+    assert len(episode.runs) == 6
+
+
+def test_nothing_is_left_out_beyond_the_budget() -> None:
+    target, episode = minimised("stage-modules", {"a"}, budget=8.0)
+    assert target == "a,b,c"
+    assert len(episode.runs) == 6

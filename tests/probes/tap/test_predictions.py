@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from probes.tap import Tap
+from probes.tap.predictions import class_statistics
+from probes.trace import Event, Trace
+
+HERE = Path(__file__).parent
+
+
+def observe(loss: Callable[[Tensor], Tensor], width: int = 4) -> Trace:
+    """Two steps of a linear model on a loss of its output, shape (12, width)."""
+    events: list[Event] = []
+    tap = Tap(events.append, HERE)
+    tap.install()
+    try:
+        torch.manual_seed(0)
+        model = nn.Linear(3, width)
+        nn.init.zeros_(model.weight)
+        with torch.no_grad():
+            model.bias[:] = torch.arange(width, 0, -1.0)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+        for _ in range(2):
+            loss(model(torch.randn(12, 3))).backward()
+            optimizer.step()
+    finally:
+        tap.close()
+    return Trace.of(events)
+
+
+LABELS = torch.tensor([0] * 6 + [1] * 3 + [2] * 3)
+SPREAD = -(0.5 * math.log(0.5) + 0.5 * math.log(0.25))
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda out: functional.cross_entropy(out, LABELS),
+        lambda out: nn.CrossEntropyLoss()(input=out, target=LABELS),
+        lambda out: functional.nll_loss(out.log_softmax(1), LABELS),
+        lambda out: functional.cross_entropy(out, functional.one_hot(LABELS, 4).float()),
+        lambda out: functional.cross_entropy(out.view(3, 4, 4).mT, LABELS.view(3, 4)),
+        lambda out: functional.cross_entropy(
+            torch.cat((out, out)), torch.cat((LABELS, torch.full((12,), -100)))
+        ),
+    ],
+    ids=["logits", "keywords", "log probabilities", "one-hot", "positions", "ignored"],
+)
+def test_predictions_are_held_against_the_labels(loss) -> None:
+    trace = observe(loss)
+    (where,) = trace.places("label.entropy")
+    assert where.startswith("test_predictions.py:")
+
+    def value(name: str) -> float:
+        return trace.signal("train", where, name).values[0]
+
+    assert value("label.entropy") == pytest.approx(SPREAD)
+    assert (value("prediction.entropy"), value("prediction.top_share")) == (0.0, 1.0)
+    assert value("label.top_share") == 0.5
+    assert value("prediction.minority_hits") == 0.0
+    expected = functional.cross_entropy(torch.arange(4, 0, -1.0).expand(12, 4), LABELS)
+    assert value("prediction.loss") == pytest.approx(float(expected))
+
+
+@pytest.mark.parametrize("logits", [True, False], ids=["logits", "probabilities"])
+def test_yes_or_no_is_two_classes(logits) -> None:
+    labels = torch.tensor([[1.0]] * 3 + [[0.0]] * 9)
+
+    def loss(out: Tensor) -> Tensor:
+        if logits:
+            return functional.binary_cross_entropy_with_logits(out, labels)
+        return functional.binary_cross_entropy(out.sigmoid(), labels)
+
+    trace = observe(loss, width=1)
+    (where,) = trace.places("label.entropy")
+    assert trace.signal("train", where, "label.top_share").values[0] == 0.75
+    assert trace.signal("train", where, "prediction.top_share").values[0] == 1.0
+    known = trace.signal("train", where, "prediction.loss").values[0]
+    assert known == pytest.approx(trace.signal("train", "loss", "loss.value").values[0], rel=1e-4)
+
+
+def test_the_loss_of_knowing_the_shares_alone_is_the_entropy_of_the_labels() -> None:
+    shares = torch.tensor([0.5, 0.25, 0.25]).log().expand(12, 3)
+    found = class_statistics(shares, LABELS)
+    assert float(found["prediction.loss"]) == pytest.approx(float(found["label.entropy"]))
+
+
+def test_no_position_that_counts_is_nothing() -> None:
+    assert class_statistics(torch.randn(2, 3), torch.tensor([-100, -100])) == {}
