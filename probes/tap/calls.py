@@ -7,7 +7,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
+from torch.overrides import (
+    TorchFunctionMode,
+    _get_current_function_mode_stack,
+    _pop_mode,
+    _push_mode,
+)
 
 CallListener = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any], Any], None]
 """Takes the function, its arguments and its result. What it computes itself is not told of."""
@@ -22,10 +27,14 @@ class Interceptor(TorchFunctionMode):
             self.__enter__()  # type: ignore[no-untyped-call]
 
     def take_off(self) -> None:
-        """See no more calls; where a mode of the user's lies on top, ours stays below it."""
-        stack = _active_modes()
-        if stack and stack[-1] is self:
-            self.__exit__(None, None, None)  # type: ignore[no-untyped-call]
+        """See no more calls; modes that lie on top stay where they are."""
+        above: list[TorchFunctionMode] = []
+        while self in _active_modes():
+            mode = _pop_mode()  # type: ignore[no-untyped-call]
+            if mode is not self:
+                above.append(mode)
+        for mode in reversed(above):
+            _push_mode(mode)  # type: ignore[no-untyped-call]
 
 
 class CallLog(Interceptor):
