@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from agent.assessment import Assessment
 from agent.episode import Episode
 from agent.statistics import PairedComparison, compare
+from agent.workload import Outcome
 from remedies import remedies
 from remedies.treatment import CONTROL, Action, Treatment, describe
 
@@ -52,6 +53,7 @@ class Confirmer:
         self._episode = episode
         self._seeds = tuple(seeds)
         self._budget = budget
+        self._outcomes: list[tuple[tuple[Treatment, int], Outcome]] = []
         self.results: list[Confirmation] = []
 
     def confirm(self, treatment: Treatment, tolerated: Collection[str] = ()) -> Confirmation:
@@ -62,7 +64,7 @@ class Confirmer:
             tolerated: Codes of symptoms that are no objection.
         """
         jobs = [(given, seed) for seed in self._seeds for given in (CONTROL, treatment)]
-        outcomes = self._episode.run(jobs, "confirm")
+        outcomes = self._run(jobs)
         objective = self._episode.objective
         assert objective is not None
         comparison = compare(
@@ -76,6 +78,20 @@ class Confirmer:
         result = Confirmation(treatment, assessments, comparison, objection)
         self.results.append(result)
         return result
+
+    def _run(self, jobs: Sequence[tuple[Treatment, int]]) -> list[Outcome]:
+        """The outcomes of trials in order; what ran here before is not run again."""
+        known = {
+            place: outcome
+            for place, job in enumerate(jobs)
+            for done, outcome in self._outcomes
+            if done == job
+        }
+        fresh = [job for place, job in enumerate(jobs) if place not in known]
+        ran = self._episode.run(fresh, "confirm")
+        self._outcomes.extend(zip(fresh, ran, strict=True))
+        found = iter(ran)
+        return [known[place] if place in known else next(found) for place in range(len(jobs))]
 
     def minimise(self, full: Confirmation) -> Confirmation:
         """The smallest part of a confirmed treatment that recovers as much.
@@ -117,7 +133,7 @@ class Confirmer:
     def _promises(self, treatment: Treatment, left_out: str, full: Confirmation) -> bool:
         """Whether it does nearly as well as the whole on the first seed: one run instead of all."""
         seed = self._seeds[0]
-        (outcome,) = self._episode.run([(treatment, seed)], "confirm")
+        (outcome,) = self._run([(treatment, seed)])
         assessment = self._episode.assess(outcome)
         before, after = full.comparison.control[seed], assessment.value
         enough = _SUPERFLUOUS * full.comparison.gains[seed]

@@ -21,11 +21,11 @@ class EnlargeBatch(Remedy):
     """One update for the gradients of several batches.
 
     What it does:
-        Has an optimizer step at every so manieth call only, with the mean of the gradients that it
-        was to step with: as one batch so many times as large would give it, as long as the loss is
-        a mean over samples and no batch norm or clipping comes between. The script sees as many
-        batches as before and makes fewer updates. LBFGS, and fused optimizers under a
-        ``GradScaler``, are left alone.
+        Has an optimizer step at every second, fourth or eighth call only, with the mean of the
+        gradients that it was to step with: as one batch so many times as large would give it, as
+        long as the loss is a mean over samples and no batch norm or clipping comes between. The
+        script sees as many batches as before and makes fewer updates. LBFGS, and fused optimizers
+        under a ``GradScaler``, are left alone.
 
     When it helps:
         The gradient of one batch is mostly noise. "The batch is too small" is what people suspect

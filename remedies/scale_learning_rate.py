@@ -40,7 +40,7 @@ class ScaleLearningRate(Remedy):
 
     code = "R301"
     name = "scale-learning-rate"
-    treats = {"P101": 0.15, "P102": 0.15, "P201": 0.15, "P301": 0.7}
+    treats = {"P101": 0.15, "P102": 0.15, "P201": 0.15, "P301": 0.7, "P501": 0.3}
     acts_on = "program"
 
     @property
@@ -53,9 +53,9 @@ class ScaleLearningRate(Remedy):
         return [""]
 
     def default(self, target: str, symptoms: Iterable[Symptom] = ()) -> Action:
-        """A tenth of the rate where training diverges, six times the rate otherwise."""
+        """A tenth of the rate where it may be too high, six times the rate otherwise."""
         action = super().default(target)
-        if any(symptom.code == "P301" for symptom in symptoms):
+        if any(symptom.code in ("P301", "P501") for symptom in symptoms):
             return action.model_copy(update={"params": {"factor": 0.1}})
         return action
 

@@ -123,14 +123,21 @@ class StageModules(Remedy):
     def advice(self, action: Action) -> str:
         """Which modules to leave out until when."""
         until = float(action.params["until"])
-        how = "in" if action.params.get("ramp") != "linear" else "in gradually"
+        how = "gradually, the whole at twice that step" if _linear(action) else "at once"
         film = ""
         if action.params.get("fallback") == "film":
-            film = " Until then, a scale and a shift from its second input may stand in for one."
+            film = (
+                " Where one gives its input plus something from a second input, a scale and a shift"
+                " from the average of the second input stand in for it until then."
+            )
         return (
-            f"Leave {action.target} out of the forward pass until optimizer step {until:.0f}, then "
-            f"let it {how}: what it adds, or zeros in its place.{film}"
+            f"Leave {action.target} out of the forward pass until optimizer step {until:.0f} (zeros"
+            f" in place of what it adds), then let it in {how}.{film}"
         )
+
+
+def _linear(action: Action) -> bool:
+    return action.params.get("ramp") == "linear"
 
 
 def _share(step: int, until: float, ramp: str) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -47,46 +48,89 @@ def remedies_of(diagnosis: Diagnosis) -> set[str]:
     return {action.name for action in diagnosis.fix.treatment}
 
 
-@pytest.mark.parametrize(
-    "name, codes, cure, rivals",
-    [
-        (
-            "context_collapse",
-            {"P101", "P102"},
-            {"swap-norm"},
-            {"scale-learning-rate", "strengthen-term", "inject-noise"},
-        ),
-        (
-            "contrastive_dominance",
-            {"P201"},
-            {"rebalance-losses", "drop-term"},
-            {"scale-learning-rate", "strengthen-term"},
-        ),
-    ],
+@dataclass(frozen=True)
+class Bundled:
+    """A bundled workload, made shorter, and what its diagnosis has to say."""
+
+    name: str
+    args: str
+    alarms: set[str]
+    cures: set[str]
+    refuted: set[str] = field(default_factory=set)
+    offered: tuple[str, ...] = ()
+
+
+BUNDLED = (
+    Bundled(
+        "context_collapse",
+        "--epochs 6",
+        {"P101", "P102"},
+        {"swap-norm", "reestimate-statistics"},
+        {"scale-learning-rate", "strengthen-term", "inject-noise"},
+    ),
+    Bundled(
+        "contrastive_dominance",
+        "--epochs 4",
+        {"P201"},
+        {"rebalance-losses", "drop-term"},
+        {"scale-learning-rate", "strengthen-term"},
+    ),
+    Bundled(
+        "unbounded_encoder",
+        "--epochs 4 --train-size 1280",
+        {"P103"},
+        {"final-norm"},
+        {"norm-input"},
+        ("norm-input",),
+    ),
+    Bundled(
+        "stochastic_bottleneck",
+        "--epochs 8 --train-size 640",
+        {"P401"},
+        {"mute-noise", "drop-term"},
+    ),
+    Bundled(
+        "reduction_bias",
+        "--epochs 8 --train-windows 128",
+        {"P202"},
+        {"rebalance-losses"},
+        {"change-huber-delta", "clip-targets"},
+        ("change-huber-delta", "clip-targets"),
+    ),
+    Bundled("checkpointed_gradients", "", {"P601"}, {"disable-checkpointing"}),
+    Bundled(
+        "background_collapse",
+        "--epochs 6",
+        {"P501"},
+        {"stage-modules"},
+        {"enlarge-batch", "reset-head-bias"},
+        ("enlarge-batch", "reset-head-bias"),
+    ),
 )
+
+
+@pytest.mark.parametrize("bundled", BUNDLED, ids=lambda bundled: bundled.name)
 def test_a_bundled_workload_is_cured_and_the_rivals_are_refuted(
-    diagnosed: Diagnose, name: str, codes: set[str], cure: set[str], rivals: set[str]
+    diagnosed: Diagnose, bundled: Bundled
 ) -> None:
-    diagnosis = diagnosed(ROOT / "workloads" / name / "sick.py")
+    script = ROOT / "workloads" / bundled.name / "sick.py"
+    diagnosis = diagnosed(script, *bundled.args.split(), offer=bundled.offered)
     assert diagnosis.verdict == "fixed"
-    assert {symptom.code for symptom in diagnosis.symptoms if symptom.alarming} == codes
-    assert all(s.source and s.source.startswith("sick.py:") for s in diagnosis.symptoms)
-    assert remedies_of(diagnosis) <= cure
+    alarming = [symptom for symptom in diagnosis.symptoms if symptom.alarming]
+    assert bundled.alarms <= {symptom.code for symptom in alarming}
+    assert all(s.source and s.source.startswith("sick.py:") for s in alarming)
+    assert remedies_of(diagnosis) <= bundled.cures
     refuted = {t.treatment[0].name for t in diagnosis.tried if t.status == "refuted"}
-    assert rivals <= refuted
+    assert bundled.refuted <= refuted
     fix = diagnosis.fix
     assert fix is not None and fix.effect > 0 and fix.ci[0] > 0 and fix.p_value < 0.05
     assert sorted(fix.metric_before) == sorted(fix.metric_after) == [1, 2, 3]
     assert diagnosis.cost.baseline_equivalents <= 24
 
 
-@pytest.mark.parametrize(
-    "name, seed_base", [("context_collapse", 0), ("contrastive_dominance", 11)]
-)
-def test_the_healthy_twin_is_healthy_without_a_trial(
-    diagnosed: Diagnose, name: str, seed_base: int
-) -> None:
-    diagnosis = diagnosed(ROOT / "workloads" / name / "healthy.py", seed_base=seed_base)
+@pytest.mark.parametrize("bundled", BUNDLED, ids=lambda bundled: bundled.name)
+def test_the_healthy_twin_is_healthy_without_a_trial(diagnosed: Diagnose, bundled: Bundled) -> None:
+    diagnosis = diagnosed(ROOT / "workloads" / bundled.name / "healthy.py", seed_base=11)
     assert diagnosis.verdict == "healthy"
     assert not [symptom for symptom in diagnosis.symptoms if symptom.alarming]
     assert not diagnosis.tried

@@ -40,7 +40,7 @@ def with_closure(size: int) -> nn.Module:
             loss.backward()
             return loss
 
-        assert float(optimizer.step(closure)) > 0
+        assert optimizer.step(closure).item() > 0
     return model
 
 

@@ -138,7 +138,7 @@ def test_it_cures_a_segmenter_whose_mixers_are_loud(run_script) -> None:
         remedy="R501",
         name="stage-modules",
         target="stages.0.mixer,stages.1.mixer,stages.2.mixer",
-        params={"until": 60.0, "ramp": "linear"},
+        params={"until": 72.0, "ramp": "linear"},
     )
     for seed in (0, 1):
         sick = run_script(SECOND, seed=seed)

@@ -58,8 +58,8 @@ def record(count, length, generator):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--strength", type=float, default=10.0)
+    parser.add_argument("--rounds", type=int, default=12)
+    parser.add_argument("--strength", type=float, default=9.0)
     parser.add_argument("--lr", type=float, default=1e-2)
     options = parser.parse_args()
     torch.manual_seed(7)
