@@ -77,7 +77,7 @@ BUNDLED = (
     ),
     Bundled(
         "unbounded_encoder",
-        "--epochs 4 --train-size 1280",
+        "--epochs 4",
         {"P103"},
         {"final-norm"},
         {"norm-input"},
@@ -97,7 +97,9 @@ BUNDLED = (
         {"change-huber-delta", "clip-targets"},
         ("change-huber-delta", "clip-targets"),
     ),
-    Bundled("checkpointed_gradients", "", {"P601"}, {"disable-checkpointing"}),
+    Bundled(
+        "checkpointed_gradients", "--epochs 8 --train-size 640", {"P601"}, {"disable-checkpointing"}
+    ),
     Bundled(
         "background_collapse",
         "--epochs 6",

@@ -154,9 +154,9 @@ def evaluate(model: EventModel, recordings: Tensor, quiet: Tensor, kinds: Tensor
 def main() -> None:
     """Trains and prints one line per epoch."""
     parser = argparse.ArgumentParser(description="Kinds of events by the vote of stations.")
-    parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--train-size", type=int, default=1600)
-    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--train-size", type=int, default=640)
+    parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--width", type=int, default=32)
     parser.add_argument("--heads", type=int, default=2)
     parser.add_argument("--depth", type=int, default=3)
