@@ -41,7 +41,8 @@ class PredictionCollapse(Probe):
         where the metric stands still (less than a tenth of the way to its best possible value was
         gone, and more than a fifth is left) or, where there is no such metric, where the
         cross-entropy is no better than nine tenths of the labels' entropy, which knowing nothing
-        but the class shares gives. Severity then rises from 0.5 to 1 as the entropy goes to 0.
+        but the class shares gives. Losses written by hand, whose scores may be anything, are held
+        against the metric only. Severity then rises from 0.5 to 1 as the entropy goes to 0.
 
     Example:
         bad: 100 % of the cells predicted as background, where 71 % are background
@@ -107,12 +108,20 @@ class PredictionCollapse(Probe):
             step=_onset(trace, where),
             evidence=known,
             message=(
-                f"{known['prediction_top_share']:.1%} of the predictions are of one class, which "
-                f"{known['label_top_share']:.1%} of the labels at most are of; of the other labels "
-                f"{hits:.1%} are found; cross-entropy {known.get('prediction_loss', 0.0):.3g}, "
-                f"where the shares of the labels alone give {known['label_entropy']:.3g}"
+                f"{known['prediction_top_share']:.1%} of the predictions are of one class; the "
+                f"commonest one has {known['label_top_share']:.1%} of the labels, and of all "
+                f"others {hits:.1%} are found{_ignorance(known)}"
             ),
         )
+
+
+def _ignorance(known: dict[str, float]) -> str:
+    if "prediction_loss" not in known:
+        return ""
+    return (
+        f"; cross-entropy {known['prediction_loss']:.3g}, where the shares of the labels alone "
+        f"give {known['label_entropy']:.3g}"
+    )
 
 
 def _persists(trace: Trace, where: str, phase: Phase, labels: float) -> bool:

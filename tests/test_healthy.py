@@ -9,11 +9,15 @@ import pytest
 
 from probes import Objective, Trace, probes
 
-SCRIPTS = sorted((Path(__file__).parent / "healthy").glob("*.py"))
+HERE = Path(__file__).parent
+BUNDLED = sorted((HERE.parent / "workloads").glob("*/healthy.py"))
+SCRIPTS = [*sorted((HERE / "healthy").glob("*.py")), *BUNDLED]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
+@pytest.mark.parametrize(
+    "script", SCRIPTS, ids=lambda script: f"{script.parent.name}/{script.stem}"
+)
 def test_a_healthy_script_raises_no_alarm(script: Path, run_script: Callable[..., Trace]) -> None:
     trace = run_script(script)
     objective = Objective.infer(trace)

@@ -17,13 +17,21 @@ _MOST_ROWS = 16_384
 _MOST_CALLS = 2
 """Calls at one line that are looked at in one step."""
 _PAIRWISE = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
-_ONE_OF_MANY = ("cross_entropy", "nll_loss")
+_SIGNATURES = {
+    "cross_entropy": ("input", "target"),
+    "nll_loss": ("input", "target"),
+    "binary_cross_entropy": ("input", "target"),
+    "binary_cross_entropy_with_logits": ("input", "target"),
+    "gather": ("input", "dim", "index"),
+}
+"""Functions that are looked at: their first argument has the scores, the last one the labels."""
 
 
 class PredictionWatch:
     """Reads logits and labels off the calls of classification losses.
 
-    Losses that are computed in another way have no labels here.
+    Losses that are written by hand are known by picking the score of the label with ``gather``;
+    those that do it in another way have no labels here.
 
     Args:
         sources: Tells the user's line that computes the loss: that is where.
@@ -51,11 +59,13 @@ class PredictionWatch:
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
     ) -> None:
         name = getattr(func, "__name__", "")
-        if not self._on or name not in _ONE_OF_MANY + _PAIRWISE:
+        if not self._on or name not in _SIGNATURES:
             return
-        given = dict(zip(("input", "target"), args[:2], strict=False)) | kwargs
-        scores, labels = given.get("input"), given.get("target")
+        given = dict(zip(_SIGNATURES[name], args, strict=False)) | kwargs
+        scores, labels = (given.get(key) for key in (_SIGNATURES[name][0], _SIGNATURES[name][-1]))
         if not isinstance(scores, Tensor) or not isinstance(labels, Tensor) or not scores.numel():
+            return
+        if name == "gather" and not _picks_labels(scores, labels, given["dim"]):
             return
         frame = next(iter(self._sources.stack()), None)
         where = (
@@ -69,21 +79,33 @@ class PredictionWatch:
         self._collector.add("train" if scores.requires_grad else "eval", where, found)
 
 
+def _picks_labels(scores: Tensor, index: Tensor, dim: int) -> bool:
+    """Whether one of the scores of each position is picked, as losses written by hand do."""
+    differentiable = scores.requires_grad and scores.dim() > 1 and index.dim() == scores.dim()
+    return differentiable and index.shape[dim] == 1 < scores.shape[dim]
+
+
 def _statistics(
     name: str, scores: Tensor, labels: Tensor, given: dict[str, Any]
 ) -> dict[str, Tensor]:
     if name in _PAIRWISE:
-        if scores.shape != labels.shape:
-            return {}
-        scores = scores.flatten()
-        scores = scores if name.endswith("logits") else torch.logit(scores, 1e-7)
-        return class_statistics(torch.stack((torch.zeros_like(scores), scores), 1), labels.round())
-    if scores.dim() == 1:
-        scores, labels = scores[None], labels[None]
-    if labels.is_floating_point():  # A probability for each class.
-        labels = labels.argmax(1)
-    ignored = given.get("ignore_index", -100)
-    return class_statistics(scores.movedim(1, -1).flatten(0, -2), labels, ignored)
+        scores = (
+            scores.flatten() if name.endswith("logits") else torch.logit(scores, 1e-7).flatten()
+        )
+        scores, labels = torch.stack((torch.zeros_like(scores), scores), 1), labels.round()
+    elif name == "gather":
+        scores = scores.movedim(given["dim"], -1).flatten(0, -2)
+        labels = labels.movedim(given["dim"], -1)
+    else:
+        if labels.is_floating_point():  # A probability for each class.
+            labels = labels.argmax(1 if labels.dim() > 1 else 0)
+        scores = scores[None] if scores.dim() == 1 else scores.movedim(1, -1).flatten(0, -2)
+    if labels.numel() != len(scores):
+        return {}
+    found = class_statistics(scores, labels, given.get("ignore_index", -100))
+    if name == "gather":
+        found.pop("prediction.loss", None)  # What scores they are is not known.
+    return found
 
 
 def class_statistics(scores: Tensor, labels: Tensor, ignored: int = -100) -> dict[str, Tensor]:

@@ -36,7 +36,7 @@ def test_one_class_everywhere_and_a_metric_that_stands_still(make_trace) -> None
     assert (symptom.where, symptom.source) == ("loss", "train.py:1")
     assert symptom.step == 25
     assert symptom.evidence["label_entropy"] == 1.0
-    assert "70.0% of the labels" in symptom.message
+    assert "commonest one has 70.0% of the labels" in symptom.message
 
 
 def test_a_few_other_predictions_are_a_milder_case(make_trace) -> None:

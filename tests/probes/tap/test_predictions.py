@@ -49,10 +49,13 @@ SPREAD = -(0.5 * math.log(0.5) + 0.5 * math.log(0.25))
         lambda out: functional.cross_entropy(out, functional.one_hot(LABELS, 4).float()),
         lambda out: functional.cross_entropy(out.view(3, 4, 4).mT, LABELS.view(3, 4)),
         lambda out: functional.cross_entropy(
+            out.repeat(2, 1)[:12], LABELS, reduction="none"
+        ).mean(),
+        lambda out: functional.cross_entropy(
             torch.cat((out, out)), torch.cat((LABELS, torch.full((12,), -100)))
         ),
     ],
-    ids=["logits", "keywords", "log probabilities", "one-hot", "positions", "ignored"],
+    ids=["logits", "keywords", "log probabilities", "one-hot", "positions", "unreduced", "ignored"],
 )
 def test_predictions_are_held_against_the_labels(loss) -> None:
     trace = observe(loss)
@@ -68,6 +71,21 @@ def test_predictions_are_held_against_the_labels(loss) -> None:
     assert value("prediction.minority_hits") == 0.0
     expected = functional.cross_entropy(torch.arange(4, 0, -1.0).expand(12, 4), LABELS)
     assert value("prediction.loss") == pytest.approx(float(expected))
+
+
+@pytest.mark.parametrize("shape", [(12,), (3, 4)], ids=str)
+def test_a_loss_written_by_hand_picks_the_labels(shape) -> None:
+    labels = LABELS.view(shape)
+
+    def loss(out: Tensor) -> Tensor:
+        weights = out.view(*shape, 4).exp()
+        return -torch.gather((weights / 9).log(), dim=-1, index=labels[..., None]).mean()
+
+    trace = observe(loss)
+    (where,) = trace.places("label.entropy")
+    assert trace.signal("train", where, "label.entropy").values[0] == pytest.approx(SPREAD)
+    assert trace.signal("train", where, "prediction.top_share").values[0] == 1.0
+    assert not trace.signal("train", where, "prediction.loss")
 
 
 @pytest.mark.parametrize("logits", [True, False], ids=["logits", "probabilities"])
