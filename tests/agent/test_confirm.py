@@ -34,7 +34,7 @@ class FakeEpisode:
         return [self._outcome(treatment, seed) for treatment, seed in jobs]
 
     def assess(self, outcome: Outcome) -> Assessment:
-        return assess(outcome, self.controls[outcome.spec.seed], [], FOUND)
+        return assess(outcome, self.controls[outcome.spec.seed], (), (), FOUND)
 
     def _outcome(self, treatment: Treatment, seed: int) -> Outcome:
         if treatment == CONTROL and seed in self.controls:
@@ -67,7 +67,9 @@ def minimised(remedy: str, needed: set[str], budget: float = 100.0) -> tuple[str
     return smallest.treatment[0].target, episode
 
 
-@pytest.mark.parametrize("needed", [{"a"}, {"b"}, {"a", "c"}, {"a", "b", "c"}], ids=str)
+@pytest.mark.parametrize(
+    "needed", [{"a"}, {"b"}, {"a", "c"}, {"a", "b", "c"}], ids=lambda names: "".join(sorted(names))
+)
 def test_targets_that_are_not_needed_are_left_out(needed) -> None:
     target, episode = minimised("stage-modules", needed)
     assert set(target.split(",")) == needed

@@ -29,8 +29,8 @@ def treat() -> Treat:
             living.install()
             model = program()
         finally:
-            tap.close()
             living.close()
+            tap.close()
         return model, Trace.of(events)
 
     return run
