@@ -9,9 +9,7 @@ import pytest
 
 from probes import Objective, Trace, probes
 
-HERE = Path(__file__).parent
-BUNDLED = sorted((HERE.parent / "workloads").glob("*/healthy.py"))
-SCRIPTS = [*sorted((HERE / "healthy").glob("*.py")), *BUNDLED]
+SCRIPTS = sorted((Path(__file__).parent / "healthy").glob("*.py"))
 
 
 @pytest.mark.slow
