@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from remedies.space import Choice, Space
@@ -9,6 +10,10 @@ from remedies.treatment import Action
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from remedies.surgery import Program
+
+    Norm = Callable[[Tensor], Tensor]
 
 KIND: Space = {"kind": Choice(("rms", "layer"))}
 """The parameter that says which norm."""
@@ -27,6 +32,26 @@ def function_name(action: Action) -> str:
     if kind not in FUNCTIONS:
         raise ValueError(f"{action.name}: unknown norm {kind!r} (known: {', '.join(FUNCTIONS)})")
     return FUNCTIONS[kind]
+
+
+def reporting_norm(program: Program, action: Action, path: str, side: str) -> Norm:
+    """The norm that an action asks for; it reports when it has changed something.
+
+    Args:
+        program: Takes the report.
+        action: Its parameter says which norm.
+        path: The module.
+        side: ``input`` or ``output`` of the module.
+    """
+    function = function_name(action)
+
+    def norm(values: Tensor) -> Tensor:
+        normed = normalised(values, function)
+        if normed is not values:
+            program.report(action, path, f"{function} on the {side} of {path}")
+        return normed
+
+    return norm
 
 
 def normalised(values: Tensor, function: str) -> Tensor:

@@ -16,8 +16,9 @@ from remedies.space import Space
 from remedies.treatment import Action
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
+    from remedies._norms import Norm
     from remedies.source.source import Source
     from remedies.surgery import Program
 
@@ -71,20 +72,13 @@ class FinalNorm(Remedy):
         """Hook the norm onto every target."""
         from remedies.surgery.tensors import change_first
 
-        function = _norms.function_name(action)
-
-        def hook(path: str, module: nn.Module) -> nn.Module:
-            def norm(output: Tensor) -> Tensor:
-                normed = _norms.normalised(output, function)
-                if normed is not output:
-                    program.report(action, path, f"{function} on the output of {path}")
-                return normed
-
+        def hook(norm: Norm, module: nn.Module) -> nn.Module:
             module.register_forward_hook(lambda _, inputs, output: change_first(output, norm))
             return module
 
         for path in action.targets:
-            program.edit_module(action, path, partial(hook, path))
+            norm = _norms.reporting_norm(program, action, path, "output")
+            program.edit_module(action, path, partial(hook, norm))
 
     def advice(self, action: Action) -> str:
         """What to return instead."""

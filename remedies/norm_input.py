@@ -14,8 +14,9 @@ from remedies.space import Space
 from remedies.treatment import Action
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
+    from remedies._norms import Norm
     from remedies.surgery import Program
 
 
@@ -64,15 +65,7 @@ class NormInput(Remedy):
         """Hook the norm before every target."""
         from remedies.surgery.tensors import change_first
 
-        function = _norms.function_name(action)
-
-        def hook(path: str, module: nn.Module) -> nn.Module:
-            def norm(values: Tensor) -> Tensor:
-                normed = _norms.normalised(values, function)
-                if normed is not values:
-                    program.report(action, path, f"{function} on the input of {path}")
-                return normed
-
+        def hook(norm: Norm, module: nn.Module) -> nn.Module:
             def before(_: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
                 return change_first((args, kwargs), norm)
 
@@ -80,7 +73,8 @@ class NormInput(Remedy):
             return module
 
         for path in action.targets:
-            program.edit_module(action, path, partial(hook, path))
+            norm = _norms.reporting_norm(program, action, path, "input")
+            program.edit_module(action, path, partial(hook, norm))
 
     def advice(self, action: Action) -> str:
         """Where to put the norm."""
