@@ -23,11 +23,14 @@ class Probe(ABC):
         code: Stable code, ``P`` and three digits; never used again for something else.
         name: Stable name of the fault, in kebab case.
         signals: Names of the signals that the rule reads.
+        advice_only: Whether nothing can be done about it from outside of the script: the message
+            then says what to change.
     """
 
     code: ClassVar[str]
     name: ClassVar[str]
     signals: ClassVar[tuple[str, ...]] = ()
+    advice_only: ClassVar[bool] = False
 
     @abstractmethod
     def read(self, trace: Trace, metric: Objective | None = None) -> Iterable[Symptom]:
