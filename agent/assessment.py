@@ -56,6 +56,11 @@ class Assessment:
         return self.objective.gain(before, self.value)
 
     @property
+    def comparable(self) -> bool:
+        """Whether the gain says how much better it is: not where the control has no value."""
+        return self.control.value(self.objective) != self.objective.worst
+
+    @property
     def broken(self) -> bool:
         """Whether the treated run did not end as planned."""
         return self.treated.status in DIVERGED_STATUSES

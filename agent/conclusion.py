@@ -29,6 +29,8 @@ from remedies.treatment import describe
 
 _AS_GOOD = 0.5
 """Share of the best gain below which a partial recovery is no rival of the best one."""
+_TIED = 0.95
+"""Share of the best gain from which one run cannot tell which of two treatments is the better."""
 
 
 def check_baseline(baseline: Outcome, symptoms: Sequence[Symptom], known_bad: bool = False) -> None:
@@ -81,8 +83,21 @@ def _ended(status: str) -> str:
 
 
 def by_gain(heard: Sequence[Heard]) -> list[Heard]:
-    """The treatments that recovered the metric, the largest gain first."""
-    return sorted((h for h in heard if h.recovers), key=lambda h: -h.assessment.gain)
+    """The treatments that recovered the metric, the largest gain first.
+
+    Of those that tie with the best one, the smaller and the likelier come first.
+    """
+    ranked = sorted((h for h in heard if h.recovers), key=lambda h: -h.assessment.gain)
+    if not ranked or not ranked[0].assessment.comparable:
+        return ranked
+    tied = [h for h in ranked if h.assessment.gain >= _TIED * ranked[0].assessment.gain]
+    return sorted(tied, key=lambda h: (len(h.treatment), -_likelihood(h))) + ranked[len(tied) :]
+
+
+def _likelihood(heard: Heard) -> float:
+    """How likely the last remedy of a treatment was to cure what it cured, before it was tried."""
+    treats = remedies[heard.treatment[-1].remedy].treats
+    return max((treats.get(code, 0.0) for code in heard.assessment.cleared), default=0.0)
 
 
 def draw(
@@ -142,11 +157,13 @@ def _workload(request: Request, findings: Findings) -> WorkloadSummary:
     baseline, objective = findings.baseline, findings.objective
     metric = None
     if objective is not None:
+        value = baseline.value(objective) if baseline else objective.worst
         metric = MetricSummary(
             name=objective.name,
             mode=objective.mode,
             source=objective.source,
             inferred=request.metric is None,
+            value=None if value == objective.worst else value,
         )
     ending = baseline.trace.ending if baseline else None
     return WorkloadSummary(

@@ -29,12 +29,14 @@ class MetricSummary(_Record):
         mode: ``max`` when higher is better.
         source: ``printed``, ``mlflow``, ``tensorboard``, ``wandb``.
         inferred: Whether we chose it, rather than the user.
+        value: What the untreated run ended with; None where that is not finite.
     """
 
     name: str
     mode: Mode
     source: str
     inferred: bool = False
+    value: float | None = None
 
 
 class WorkloadSummary(_Record):

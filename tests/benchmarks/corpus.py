@@ -1,0 +1,188 @@
+"""Scores the agent on the corpus: every fault diagnosed, its healthy twin observed.
+
+python tests/benchmarks/corpus.py                      # every fault, at three seeds
+python tests/benchmarks/corpus.py dead_relus --seeds 1 # some, at one
+python tests/benchmarks/corpus.py --update             # and the table goes into README.md
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from corpus import ROOT, Sick, load
+
+BEGIN, END = "<!-- corpus -->", "<!-- end of corpus -->"
+_FURTHER = 10
+"""From one seed base to the next: no trial of one shares a seed with another's."""
+_HEADER = (
+    "fault", "found as", "found", "right place", "fixed with", "metric", "recovered", "runs",
+    "not the cause", "false alarms",
+)  # fmt: skip
+
+Answer = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Score:
+    """What one diagnosis of a sick script was worth.
+
+    Attributes:
+        answer: The diagnosis.
+        found: Whether the symptom was found.
+        located: Whether its place and line were the right ones.
+        fixed: Whether a fix was confirmed, and it is a right one.
+        wrong: Whether a fix was confirmed that is none.
+        recovered: Share of what the cure by hand gives; None where that is not known.
+        alarms: Codes that were raised on the healthy twin.
+    """
+
+    answer: Answer
+    found: bool
+    located: bool
+    fixed: bool
+    wrong: bool
+    recovered: float | None
+    alarms: tuple[str, ...]
+
+
+def diagnose(script: Path, args: tuple[str, ...], seed_base: int, *options: str) -> Answer:
+    """The diagnosis of a script with its arguments, as JSON."""
+    agent = Path(sys.executable).parent / "agent"
+    with tempfile.TemporaryDirectory() as temporary:
+        answer = Path(temporary) / "diagnosis.json"
+        ours = ["--quiet", "--seed-base", str(seed_base), "--json", answer, *options]
+        done = subprocess.run(
+            [agent, "diagnose", *ours, script, *args], cwd=ROOT, stdout=subprocess.DEVNULL
+        )
+        if done.returncode not in (0, 1):
+            raise click.ClickException(f"{script} ended with exit code {done.returncode}")
+        found: Answer = json.loads(answer.read_text())
+        return found
+
+
+def score(sick: Sick, seed_base: int) -> Score:
+    """Diagnose a sick script and its healthy twin."""
+    offered = [word for rival in sick.rivals for word in ("--try", rival)]
+    answer = diagnose(sick.script, sick.args, seed_base, *offered)
+    same = [symptom for symptom in _alarms(answer) if symptom["code"] == sick.symptom]
+    fix = answer["fix"]
+    used = {action["name"] for action in fix["treatment"]} if fix else set()
+    healthy, alarms = None, ()
+    if sick.healthy is not None:
+        healthy = diagnose(sick.healthy, sick.args, seed_base, "--observe")
+        alarms = tuple(symptom["code"] for symptom in _alarms(healthy))
+    return Score(
+        answer=answer,
+        found=bool(same),
+        located=any(sick.names(symptom["where"], symptom["source"]) for symptom in same),
+        fixed=bool(used & set(sick.remedies)),
+        wrong=bool(used) and not used & set(sick.remedies),
+        recovered=_recovered(fix, healthy),
+        alarms=alarms,
+    )
+
+
+def _alarms(answer: Answer) -> list[Answer]:
+    return [symptom for symptom in answer["symptoms"] if symptom["severity"] >= 0.5]
+
+
+def _recovered(fix: Answer | None, healthy: Answer | None) -> float | None:
+    if fix is None or healthy is None:
+        return None
+    before, after = (_mean(fix[f"metric_{when}"]) for when in ("before", "after"))
+    cured = healthy["workload"]["metric"]["value"]
+    return (after - before) / (cured - before) if cured != before else None
+
+
+def _mean(values: dict[str, float]) -> float:
+    return statistics.fmean(values.values())
+
+
+def row(sick: Sick, scores: list[Score]) -> str:
+    """The row of a script in the table."""
+    first = scores[0].answer
+    refuted = {tried["treatment"][0]["name"] for tried in first["tried"]}
+    refuted -= {action["name"] for action in (first["fix"] or {"treatment": []})["treatment"]}
+    fixes = [s.answer["fix"] for s in scores if s.answer["fix"]]
+    shares = [s.recovered for s in scores if s.recovered is not None]
+    cells = (
+        f"`{sick.name}`: {sick.story}" if sick.healthy else f"`{sick.name}`",
+        f"`{sick.symptom}`",
+        _of(scores, "found"),
+        _of(scores, "located"),
+        " + ".join(f"`{_written(action)}`" for action in fixes[0]["treatment"]) if fixes else "",
+        _change(first["workload"]["metric"]["name"], fixes[0]) if fixes else "",
+        f"{statistics.fmean(shares):.0%}" if shares else _of(scores, "fixed"),
+        f"{statistics.fmean(s.answer['cost']['baseline_equivalents'] for s in scores):.0f}",
+        ", ".join(f"`{name}`" for name in sorted(refuted)),
+        " ".join(sorted({code for s in scores for code in s.alarms})) or "none",
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _of(scores: list[Score], what: str) -> str:
+    return f"{sum(getattr(s, what) for s in scores)} of {len(scores)}"
+
+
+def _change(metric: str, fix: Answer) -> str:
+    return f"{metric} {_mean(fix['metric_before']):.3g} → {_mean(fix['metric_after']):.3g}"
+
+
+def _written(action: Answer) -> str:
+    params = ", ".join(
+        f"{name}={value:.3g}" if isinstance(value, float) else f"{name}={value}"
+        for name, value in action["params"].items()
+    )
+    return f"{action['name']}({params})" if params else str(action["name"])
+
+
+def summary(scored: dict[Sick, list[Score]]) -> str:
+    """The whole corpus in one line."""
+    every = [score for scores in scored.values() for score in scores]
+    treatable = [score for sick, scores in scored.items() if sick.remedies for score in scores]
+    shares = [score.recovered for score in treatable if score.recovered is not None]
+    twins = [s for sick, scores in scored.items() if sick.healthy for s in scores]
+    return (
+        f"{len(scored)} sick scripts, {len(every)} diagnoses: "
+        f"found {_of(every, 'found')}, at the right place {_of(every, 'located')}, "
+        f"fixed {_of(treatable, 'fixed')} treatable ones, "
+        f"{sum(share >= 0.9 for share in shares)} of {len(shares)} to 90 % or more of what the "
+        f"cure by hand gives, wrong fixes {_of(every, 'wrong')}; alarms on healthy twins: "
+        f"{sum(bool(s.alarms) for s in twins)} of {len(twins)}."
+    )
+
+
+@click.command()
+@click.option("--seeds", default=3, help="Diagnoses of each script.")
+@click.option("--update", is_flag=True, help="Put the table into README.md.")
+@click.argument("names", nargs=-1)
+def main(seeds: int, update: bool, names: tuple[str, ...]) -> None:
+    """Print the table of the corpus, or of the faults with some NAMES."""
+    scored: dict[Sick, list[Score]] = {}
+    lines = [f"| {' | '.join(_HEADER)} |", "|---" * len(_HEADER) + "|"]
+    for sick in load():
+        if not names or sick.name in names:
+            scored[sick] = [score(sick, _FURTHER * number) for number in range(seeds)]
+            lines.append(row(sick, scored[sick]))
+            click.echo(lines[-1], err=True)
+    table = "\n".join([*lines, "", summary(scored)])
+    click.echo(table)
+    if update:
+        readme = ROOT / "README.md"
+        pattern = re.compile(f"(?<={BEGIN}\n).*(?=\n{END})", re.S)
+        readme.write_text(pattern.sub(lambda _: table, readme.read_text()))
+
+
+if __name__ == "__main__":
+    main()
