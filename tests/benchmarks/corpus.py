@@ -7,30 +7,23 @@ python tests/benchmarks/corpus.py --update             # and the table goes into
 
 from __future__ import annotations
 
-import json
 import re
 import statistics
-import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from corpus import ROOT, Sick, load
+from corpus.command import FURTHER, Answer, diagnose
 
 BEGIN, END = "<!-- corpus -->", "<!-- end of corpus -->"
-_FURTHER = 10
-"""From one seed base to the next: no trial of one shares a seed with another's."""
 _HEADER = (
     "fault", "found as", "found", "right place", "fixed with", "metric", "recovered", "runs",
     "not the cause", "false alarms",
 )  # fmt: skip
-
-Answer = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -54,21 +47,6 @@ class Score:
     wrong: bool
     recovered: float | None
     alarms: tuple[str, ...]
-
-
-def diagnose(script: Path, args: tuple[str, ...], seed_base: int, *options: str) -> Answer:
-    """The diagnosis of a script with its arguments, as JSON."""
-    agent = Path(sys.executable).parent / "agent"
-    with tempfile.TemporaryDirectory() as temporary:
-        answer = Path(temporary) / "diagnosis.json"
-        ours = ["--quiet", "--seed-base", str(seed_base), "--json", answer, *options]
-        done = subprocess.run(
-            [agent, "diagnose", *ours, script, *args], cwd=ROOT, stdout=subprocess.DEVNULL
-        )
-        if done.returncode not in (0, 1):
-            raise click.ClickException(f"{script} ended with exit code {done.returncode}")
-        found: Answer = json.loads(answer.read_text())
-        return found
 
 
 def score(sick: Sick, seed_base: int) -> Score:
@@ -173,7 +151,7 @@ def main(seeds: int, update: bool, names: tuple[str, ...]) -> None:
     lines = [f"| {' | '.join(_HEADER)} |", "|---" * len(_HEADER) + "|"]
     for sick in load():
         if not names or sick.name in names:
-            scored[sick] = [score(sick, _FURTHER * number) for number in range(seeds)]
+            scored[sick] = [score(sick, FURTHER * number) for number in range(seeds)]
             lines.append(row(sick, scored[sick]))
             click.echo(lines[-1], err=True)
     table = "\n".join([*lines, "", summary(scored)])

@@ -1,0 +1,36 @@
+"""Forces healthy but noisy scripts into trials, ten times each: none may end with a fix.
+
+python tests/benchmarks/abstention.py
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from corpus import ROOT
+from corpus.command import FURTHER, diagnose
+
+_SCRIPTS = ("memorises_noisy_labels.py", "dropout_regression.py")
+_FORCED = ("scale-learning-rate", "inject-noise", "average-weights", "enlarge-batch")
+
+
+@click.command()
+@click.option("--runs", default=10, help="Diagnoses of each script.")
+def main(runs: int) -> None:
+    """Print how often each script ended how."""
+    forced = [word for name in _FORCED for word in ("--try", name)]
+    for name in _SCRIPTS:
+        script = ROOT / "tests" / "healthy" / name
+        verdicts = [
+            diagnose(script, (), FURTHER * number, *forced)["verdict"] for number in range(runs)
+        ]
+        counted = ", ".join(f"{verdicts.count(v)} {v}" for v in sorted(set(verdicts)))
+        click.echo(f"{name}: {counted}")
+
+
+if __name__ == "__main__":
+    main()
