@@ -1,8 +1,8 @@
 """Scores the agent on the corpus: every fault diagnosed, its healthy twin observed.
 
-python tests/benchmarks/corpus.py                      # every fault, at three seeds
-python tests/benchmarks/corpus.py dead_relus --seeds 1 # some, at one
-python tests/benchmarks/corpus.py --update             # and the table goes into README.md
+python tests/benchmarks/score.py                      # every fault, at three seeds
+python tests/benchmarks/score.py dead_relus --seeds 1 # some, at one
+python tests/benchmarks/score.py --update             # and the table goes into README.md
 """
 
 from __future__ import annotations
