@@ -16,13 +16,19 @@ if TYPE_CHECKING:
     from agent.diagnosis import Diagnosis
 
 
-def give_answer(diagnosis: Diagnosis, patch_file: str | None, svg_file: str | None) -> int:
+def give_answer(
+    diagnosis: Diagnosis,
+    patch_file: str | None,
+    svg_file: str | None,
+    observations: bool = False,
+) -> int:
     """Show the answer to a person, and write the files that show it.
 
     Args:
         diagnosis: What to tell.
         patch_file: Where the fix goes as a unified diff, if anywhere.
         svg_file: Where the answer goes as a picture, if anywhere.
+        observations: Whether to tell of symptoms that are too mild to matter, too.
 
     Returns:
         The exit code of the verdict.
@@ -39,9 +45,9 @@ def give_answer(diagnosis: Diagnosis, patch_file: str | None, svg_file: str | No
     else:
         console = ReportConsole(sys.stdout)
         if console.is_terminal:
-            console.print(Report(diagnosis))
+            console.print(Report(diagnosis, observations))
         else:
-            console.print(to_text(diagnosis, console.width), end="", soft_wrap=True)
+            console.print(to_text(diagnosis, console.width, observations), end="", soft_wrap=True)
     if svg_file is not None:
         save_picture(diagnosis, Path(svg_file))
     if patch_file is not None:

@@ -88,6 +88,7 @@ def diagnose_command(
     json_file: str | None,
     patch_file: str | None,
     svg_file: str | None,
+    observations: bool,
     detail: Detail | None,
     **asked: Any,
 ) -> int:
@@ -113,7 +114,8 @@ def diagnose_command(
             write_json(to_json(diagnosis))
         elif json_file is not None:
             write_file(json_file, to_json(diagnosis))
-        return give_answer(diagnosis, patch_file, svg_file)
+        shown = observations or detail == "verbose"
+        return give_answer(diagnosis, patch_file, svg_file, shown)
 
 
 def _run(request: Request, script: str, detail: Detail) -> Diagnosis:

@@ -53,7 +53,7 @@ def check_baseline(baseline: Outcome, symptoms: Sequence[Symptom], known_bad: bo
     if status in ("completed", "stopped"):
         if not steps:
             raise WorkloadError(
-                "the script trains nothing: it made no step of a torch optimizer. "
+                "the script trains nothing: no optimizer step, no backward pass. "
                 "Give the arguments that make it train"
             )
         return
@@ -172,6 +172,7 @@ def _workload(request: Request, findings: Findings) -> WorkloadSummary:
         metric=metric,
         steps=baseline.trace.steps if baseline else 0,
         seconds=round(ending.seconds, 2) if ending else 0.0,
+        prefix=findings.prefix.steps if findings.prefix else None,
     )
 
 

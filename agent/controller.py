@@ -19,6 +19,7 @@ from agent.known_good import arguments_of_run, differing
 from agent.launch import Launcher
 from agent.ledger import Ledger, params_of
 from agent.markdown import to_markdown
+from agent.prefix import choose
 from agent.progress import (
     Listener,
     Notice,
@@ -32,6 +33,7 @@ from agent.search import Search
 from agent.settings import SettingSearch
 from agent.snapshot import Snapshot
 from agent.study import Study
+from agent.text import duration
 from agent.workload import Outcome
 from probes import probes
 from probes.base import Probe
@@ -176,10 +178,36 @@ class Controller:
             episode.objective = findings.objective
             findings.symptoms = episode.symptoms(baseline)
         episode.conclude(baseline, "observed")
-        conclusion.check_baseline(baseline, findings.symptoms, self._request.good is not None)
+        for note in (text for text in baseline.trace.notes if text.startswith("--")):
+            self._listener(Notice(note))
+        self._shorten(episode, findings)
+        conclusion.check_baseline(
+            episode.outcomes[baseline.spec.number],
+            findings.symptoms,
+            self._request.good is not None,
+        )
         if findings.objective is not None:
             self._listener(ObjectiveChosen(findings.objective, self._request.metric is None))
         self._listener(SymptomsFound(findings.symptoms))
+
+    def _shorten(self, episode: Episode, findings: Findings) -> None:
+        """Choose a prefix for the trials where whole runs would take too long."""
+        baseline, objective, request = findings.baseline, findings.objective, self._request
+        if baseline is None or objective is None or request.good is not None or request.observe:
+            return
+        runs = request.budget / episode.slots
+        chosen = choose(baseline, objective, episode.symptoms, runs, request.time_budget)
+        if chosen is not None:
+            episode.shorten(chosen.outcome, chosen.steps)
+            findings.prefix = chosen
+            findings.symptoms = episode.symptoms(chosen.outcome)
+            self._listener(
+                Notice(
+                    f"{request.budget:g} runs of this script would take more than "
+                    f"{duration(request.time_budget)} (--time-budget): trials stop after "
+                    f"{chosen.steps} of {chosen.of} steps, which show the symptoms"
+                )
+            )
 
     def _objective(self, baseline: Outcome) -> Objective | None:
         name = self._request.metric

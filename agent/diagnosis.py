@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -40,13 +41,24 @@ class MetricSummary(_Record):
 
 
 class WorkloadSummary(_Record):
-    """What was diagnosed: the script as given, and its untreated run."""
+    """What was diagnosed: the script as given, and its untreated run.
+
+    Attributes:
+        script: As given.
+        args: Its arguments.
+        metric: What it was judged by.
+        steps: Optimizer steps of the untreated run.
+        seconds: What that took.
+        prefix: Steps after which the trials were stopped, the run being too long for the time at
+            hand; symptoms and metric are those of that prefix. None where trials ran to the end.
+    """
 
     script: str
     args: tuple[str, ...] = ()
     metric: MetricSummary | None = None
     steps: int = 0
     seconds: float = 0.0
+    prefix: int | None = None
 
 
 class Tried(_Record):
@@ -179,3 +191,16 @@ class Diagnosis(_Record):
     cost: Cost = Cost()
     mlflow: LedgerEntry | None = None
     error: str | None = None
+
+    def __repr__(self) -> str:
+        """The report as plain text: what an interactive session shows."""
+        from agent.report import to_text
+
+        return to_text(self).rstrip()
+
+    def __str__(self) -> str:
+        """The same."""
+        return repr(self)
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(repr(self))}</pre>"

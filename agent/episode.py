@@ -55,6 +55,8 @@ class Episode:
         self.outcomes: dict[int, Outcome] = {}
         self.controls: dict[int, Outcome] = {}
         self._before: dict[int, tuple[Symptom, ...]] = {}
+        self._prefix: int | None = None
+        self._beyond = 0
 
     @property
     def slots(self) -> int:
@@ -64,25 +66,38 @@ class Episode:
     @property
     def steps(self) -> int:
         """Optimizer steps of all trials so far."""
-        return sum(outcome.trace.steps for outcome in self.outcomes.values())
+        return self._beyond + sum(outcome.trace.steps for outcome in self.outcomes.values())
 
     @property
     def spent(self) -> float:
         """What all trials so far cost, in runs of the untreated script.
 
-        Measured in optimizer steps; in runs where the untreated script broke off early.
+        Measured in optimizer steps, of the prefix where trials are stopped early; in runs where
+        the untreated script broke off early.
         """
         baseline = self.outcomes.get(0)
         if baseline is None or baseline.status not in ("completed", "stopped"):
             return float(len(self.outcomes))
-        return self.steps / max(1, baseline.trace.steps)
+        return (self.steps - self._beyond) / max(1, baseline.trace.steps)
+
+    def shorten(self, baseline: Outcome, steps: int) -> None:
+        """Let all trials from now on be stopped after so many steps.
+
+        Args:
+            baseline: The untreated run up to there: the control that they are held against.
+            steps: The step limit.
+        """
+        whole = self.outcomes[baseline.spec.number]
+        self._beyond += whole.trace.steps - baseline.trace.steps
+        self._prefix = steps
+        self._keep(baseline)
 
     def start(self, treatment: Treatment, seed: int, part: Part) -> int:
         """Send a trial to a host; returns its number."""
         number = len(self._parts)
         self._parts[number] = part
         self._listener(TrialStarted(number, describe(treatment), seed, part))
-        spec = TrialSpec(number, treatment, seed)
+        spec = TrialSpec(number, treatment, seed, self._prefix)
         known = self._known.get(_identity(spec))
         if known is not None:
             self._recalled.append(replace(known, spec=spec))
@@ -182,5 +197,5 @@ class Episode:
                 self._listener(TrialProgressed(number, event["step"], event["value"]))
 
 
-def _identity(spec: TrialSpec) -> tuple[str, int]:
-    return write_treatment(spec.treatment), spec.seed
+def _identity(spec: TrialSpec) -> tuple[str, int, int | None]:
+    return write_treatment(spec.treatment), spec.seed, spec.max_steps

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agent.confirm import Confirmation
+from agent.prefix import Prefix
 from agent.search import Heard
 from agent.settings_found import SettingsFound
 from agent.workload import Outcome
@@ -18,6 +19,7 @@ class Findings:
 
     Attributes:
         baseline: The untreated run.
+        prefix: The part of the run that the trials make, where it is not the whole.
         objective: The metric.
         symptoms: What was found in the untreated run.
         heard: Treatments that were tried on the search seed.
@@ -27,6 +29,7 @@ class Findings:
     """
 
     baseline: Outcome | None = None
+    prefix: Prefix | None = None
     objective: Objective | None = None
     symptoms: tuple[Symptom, ...] = ()
     heard: tuple[Heard, ...] = ()

@@ -264,7 +264,8 @@ class _Book:
                     self._client.download_artifacts(run.info.run_id, name, folder)
                 trace = read_trace(Path(folder))
             treatment = read_treatment(tags["agent.treatment"])
-            spec = TrialSpec(int(tags["agent.trial"]), treatment, int(tags["agent.seed"]))
+            stop = int(tags["agent.max-steps"]) if "agent.max-steps" in tags else None
+            spec = TrialSpec(int(tags["agent.trial"]), treatment, int(tags["agent.seed"]), stop)
             seconds = (times.end_time - times.start_time) / 1000
             outcome = Outcome(spec, trace, times.start_time / 1000, seconds)
             self._trials[run.info.run_id] = TrialRecord(outcome, tags["agent.part"])

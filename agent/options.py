@@ -74,6 +74,12 @@ how_much = _options(
         type=_positive,
         help="What trials may cost, in untreated runs. [default: 24]",
     ),
+    click.option(
+        "--time-budget",
+        metavar="S",
+        type=_positive,
+        help="Seconds; a longer diagnosis is made on a prefix. [default: 3600]",
+    ),
 )
 per_trial = _options(
     click.option(
@@ -81,6 +87,9 @@ per_trial = _options(
     ),
     click.option(
         "--max-steps", metavar="N", type=_count, help="Optimizer steps per trial at most."
+    ),
+    click.option(
+        "--max-batches-per-epoch", metavar="N", type=_count, help="Batches of a DataLoader at most."
     ),
     click.option("--cpus", metavar="N", type=_count, help="Cores per trial. [default: 1]"),
     click.option(
@@ -104,6 +113,7 @@ what_to_show = _options(
     click.option("--json", "json_file", metavar="FILE", help="Write the diagnosis; - is stdout."),
     click.option("--patch", "patch_file", metavar="FILE", help="Write the fix as a unified diff."),
     click.option("--svg", "svg_file", metavar="FILE", help="Write the answer as a picture."),
+    click.option("--observations", is_flag=True, help="Show what is too mild to matter, too."),
     click.option("-q", "--quiet", "detail", flag_value="quiet", help="Only the answer."),
     click.option("-v", "--verbose", "detail", flag_value="verbose", help="More progress lines."),
 )

@@ -130,6 +130,7 @@ class TrialRecord:
             "agent.trial": str(spec.number),
             "agent.part": self.part,
             "agent.seed": str(spec.seed),
+            "agent.max-steps": str(spec.max_steps or ""),
             "agent.treatment": write_treatment(spec.treatment),
             "agent.ending": self.outcome.status,
             "agent.tried": "" if spec.treatment else "control",

@@ -52,9 +52,17 @@ _STYLES = {
 class ReportConsole(Console):
     """A console that takes all text as it is, and outlives the reader of its pipe."""
 
-    def __init__(self, file: TextIO, width: int | None = None, record: bool = False) -> None:
+    def __init__(
+        self, file: TextIO, width: int | None = None, record: bool = False, styled: bool = True
+    ) -> None:
         super().__init__(
-            file=file, width=width, record=record, markup=False, emoji=False, highlight=False
+            file=file,
+            width=width,
+            record=record,
+            markup=False,
+            emoji=False,
+            highlight=False,
+            color_system="auto" if styled else None,
         )
 
     def on_broken_pipe(self) -> None:
@@ -64,23 +72,31 @@ class ReportConsole(Console):
 
 
 class Report:
-    """The whole answer as one renderable, fitted to the width at hand."""
+    """The whole answer as one renderable, fitted to the width at hand.
 
-    def __init__(self, diagnosis: Diagnosis) -> None:
+    Args:
+        diagnosis: What to tell.
+        observations: Whether to tell of symptoms that are too mild to matter, too.
+    """
+
+    def __init__(self, diagnosis: Diagnosis, observations: bool = False) -> None:
         self._diagnosis = diagnosis
+        self._observations = observations
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """See rich."""
         narrow = options.max_width < _NARROW
         inner = options.update(max_width=min(options.max_width, _WIDEST))
-        yield from console.render(Group(*_parts(self._diagnosis, narrow)), inner)
+        yield from console.render(
+            Group(*_parts(self._diagnosis, narrow, self._observations)), inner
+        )
 
 
-def to_text(diagnosis: Diagnosis, width: int = 100) -> str:
+def to_text(diagnosis: Diagnosis, width: int = 100, observations: bool = False) -> str:
     """The whole answer as plain text."""
-    console = ReportConsole(io.StringIO(), width=width)
+    console = ReportConsole(io.StringIO(), width=width, styled=False)
     with console.capture() as capture:
-        console.print(Report(diagnosis))
+        console.print(Report(diagnosis, observations))
     return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
 
 
@@ -94,15 +110,18 @@ def save_picture(diagnosis: Diagnosis, path: Path, width: int = 100) -> None:
     console.save_svg(str(path), title="agent", code_format=template)
 
 
-def _parts(diagnosis: Diagnosis, narrow: bool) -> Iterator[RenderableType]:
+def _parts(diagnosis: Diagnosis, narrow: bool, observations: bool) -> Iterator[RenderableType]:
     verdict = diagnosis.verdict
     yield Text.assemble((verdict.upper(), _STYLES[verdict]), "  ", (headline(diagnosis), "bold"))
     yield Text(setting(diagnosis.workload), style="dim")
     if verdict == "healthy":
         yield from _tried(diagnosis, narrow)
-        yield from _healthy(diagnosis)
+        yield from _healthy(diagnosis, observations)
         return
-    yield from _section("What is wrong", _symptoms(diagnosis.symptoms))
+    alarms = [symptom for symptom in diagnosis.symptoms if symptom.alarming]
+    mild = [symptom for symptom in diagnosis.symptoms if not symptom.alarming]
+    yield from _section("What is wrong", _symptoms(alarms))
+    yield from _section("Seen, too mild to matter", _symptoms(mild) if observations else ())
     yield from _section("Which setting it is", map(Text, good_configuration(diagnosis)))
     yield from _tried(diagnosis, narrow)
     if diagnosis.fix is not None:
@@ -114,10 +133,10 @@ def _parts(diagnosis: Diagnosis, narrow: bool) -> Iterator[RenderableType]:
     yield from _section("Recorded in MLflow", map(Text, record(diagnosis)))
 
 
-def _healthy(diagnosis: Diagnosis) -> Iterator[RenderableType]:
+def _healthy(diagnosis: Diagnosis, observations: bool) -> Iterator[RenderableType]:
     mild = [f"{s.code} {s.name} at {location(s)} ({s.severity:.2f})" for s in diagnosis.symptoms]
     yield from map(Text, good_configuration(diagnosis)[:1])
-    if mild:
+    if mild and observations:
         yield Text(f"Seen, too mild to matter: {'; '.join(mild)}")
     if diagnosis.mlflow is not None:
         yield Text(f"Recorded in MLflow: {' '.join(record(diagnosis))}", style="dim")

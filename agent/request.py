@@ -18,6 +18,7 @@ class Request(BaseModel):
         seeds: Paired seeds that confirm a fix.
         seed_base: Seed of the observation and of the search; confirmation uses those after it.
         budget: What may be spent on trials, in runs of the untreated script.
+        time_budget: Seconds that the diagnosis may take; a longer one is made on a prefix.
         observe: Only observe: no trials.
         only: Codes or names of the probes and remedies to use; empty: all.
         skip: Codes or names of the probes and remedies to leave out.
@@ -39,6 +40,7 @@ class Request(BaseModel):
     seeds: int = Field(default=3, ge=2, le=50)
     seed_base: int = Field(default=0, ge=0)
     budget: float = Field(default=24.0, gt=0)
+    time_budget: float = Field(default=3600.0, gt=0)
     observe: bool = False
     only: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()

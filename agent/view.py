@@ -252,10 +252,11 @@ def _told(
             hint = ", chosen by us; --metric NAME:min|max names another" if event.inferred else ""
             yield f"metric {board.metric}{hint}"
         case SymptomsFound():
-            for found in event.symptoms:
+            shown = [found for found in event.symptoms if found.alarming or verbose]
+            for found in shown:
                 severity = f"severity {found.severity:.2f}"
                 yield f"{found.code} {found.name} at {location(found)}, {severity}"
-            if not event.symptoms:
+            if not shown:
                 yield "no symptom"
         case TrialStarted() if verbose:
             yield f"#{event.number} {plain(event.label)}, seed {event.seed}: started"

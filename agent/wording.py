@@ -37,6 +37,11 @@ def setting(workload: WorkloadSummary) -> str:
         chosen = ", inferred: see --metric" if metric.inferred else ""
         parts.append(f"metric {plain(metric.name)} ({metric.mode}, {metric.source}{chosen})")
     parts.append(f"untreated run: {workload.steps} steps in {duration(workload.seconds)}")
+    if workload.prefix is not None:
+        parts.append(
+            f"diagnosed on its first {workload.prefix} steps, which show the symptoms: "
+            "--time-budget allows for no more"
+        )
     return "; ".join(parts)
 
 
@@ -121,9 +126,8 @@ def next_steps(diagnosis: Diagnosis) -> list[str]:
     """What a person can do where no fix was confirmed."""
     if diagnosis.verdict != "unresolved":
         return []
-    steps = [
-        f"agent explain {plain(code)}" for code in sorted({s.code for s in diagnosis.symptoms})
-    ]
+    symptoms = [s for s in diagnosis.symptoms if s.alarming] or diagnosis.symptoms
+    steps = [f"agent explain {plain(code)}" for code in sorted({s.code for s in symptoms})]
     steps = [f"{' and '.join(steps[:3])}: what it means, and what else helps"] if steps else []
     if not diagnosis.tried:
         return [*steps, "run it without --observe, so that remedies get their trials"]

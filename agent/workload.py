@@ -19,6 +19,7 @@ class Limits(BaseModel):
         timeout: Wall time in seconds.
         memory: Resident memory in bytes, of the script and its children together; None: no limit.
         max_steps: Optimizer steps after which the run is stopped; None: as many as it makes.
+        max_batches_per_epoch: Batches after which every pass over a torch ``DataLoader`` ends.
         cpus: Cores, which is also the number of threads that torch uses.
         gpus: GPUs, as Ray counts them.
     """
@@ -28,6 +29,7 @@ class Limits(BaseModel):
     timeout: float = Field(default=600.0, gt=0)
     memory: int | None = Field(default=None, gt=0)
     max_steps: int | None = Field(default=None, gt=0)
+    max_batches_per_epoch: int | None = Field(default=None, gt=0)
     cpus: int = Field(default=1, ge=1)
     gpus: float = Field(default=0, ge=0)
 
@@ -58,11 +60,13 @@ class TrialSpec:
         number: Number of the trial in the diagnosis, 0 for the untreated observation.
         treatment: What is changed; empty for a control.
         seed: Trial seed; 0 leaves the script's own seeding alone.
+        max_steps: Optimizer steps after which it is stopped, where that is less than the limit.
     """
 
     number: int
     treatment: Treatment = CONTROL
     seed: int = 0
+    max_steps: int | None = None
 
 
 @dataclass

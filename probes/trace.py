@@ -212,6 +212,21 @@ class Trace:
         )
         series.append(event["step"], event["value"])
 
+    def before(self, step: int) -> Trace:
+        """What the trace of a run would be that was stopped after so many steps."""
+        cut = Trace()
+        for key, series in self.signals.items():
+            if steps := [s for s in series.steps if s < step]:
+                cut.signals[key] = Series(steps, series.values[: len(steps)])
+        for name, metric in self.metrics.items():
+            if steps := [s for s in metric.steps if s < step]:
+                values = metric.values[: len(steps)]
+                cut.metrics[name] = MetricSeries(steps, values, source=metric.source)
+        cut.modules, cut.terms, cut.noises = self.modules, self.terms, self.noises
+        cut.applied, cut.notes = self.applied, self.notes
+        cut.steps = min(step, self.steps)
+        return cut
+
     def signal(self, phase: Phase, where: str, name: str) -> Series:
         """The series of one signal; empty when it was not recorded."""
         return self.signals.get((phase, where, name), Series())

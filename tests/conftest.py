@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,13 @@ def run_script(tmp_path: Path) -> RunScript:
     ``run_script(path, "--epochs", "3", treatment=(action,), seed=1)``
     """
 
-    def run(script: Path, *args: str, large: int = 2**20, **options: Any) -> Trace:
+    def run(
+        script: Path, *args: str, large: int = 2**20, directory: Path | None = None, **options: Any
+    ) -> Trace:
         number = len(list(tmp_path.iterdir()))
         scratch = tmp_path / f"scratch{number}"
-        copy = Snapshot.take(script.parent, script, large).lay_out(scratch / "files")
+        folder = directory or script.parent
+        copy = Snapshot.take(folder, script, large).lay_out(scratch / "files")
         job = Job(
             script=copy.script,
             args=args,
@@ -42,6 +46,46 @@ def run_script(tmp_path: Path) -> RunScript:
         return _run(job)
 
     return run
+
+
+RunPlainly = Callable[[Path, Path], Path]
+
+
+@pytest.fixture
+def run_plainly(tmp_path: Path) -> RunPlainly:
+    """Runs a script as ``python script`` would, in a copy of its working directory.
+
+    Gives the working directory: ``run_plainly(script, directory)``.
+    """
+
+    def run(script: Path, directory: Path) -> Path:
+        copy = Snapshot.take(directory, script).lay_out(tmp_path / "plain")
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["agent.inside.preload"])
+        child = context.Process(target=_plainly, args=(copy.script, copy.directory))
+        child.start()
+        child.join()
+        assert child.exitcode == 0, (copy.directory / "output.log").read_text()
+        return copy.directory
+
+    return run
+
+
+def _plainly(script: Path, directory: Path) -> None:
+    import torch
+
+    from agent.inside import isolation
+    from agent.inside.script import run_as_main
+
+    os.chdir(directory)
+    with open("output.log", "w") as log:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+    isolation._reset_multiprocessing()
+    torch.set_num_threads(1)
+    os.environ["MLFLOW_TRACKING_URI"] = (directory / "mlruns").as_uri()
+    os.environ["MLFLOW_ALLOW_FILE_STORE"] = "true"
+    run_as_main(script, [str(script.relative_to(directory))])
 
 
 def _run(job: Job) -> Trace:

@@ -23,6 +23,7 @@ class Job:
         treatment: What to change in the program.
         seed: Trial seed.
         max_steps: Optimizer steps after which the run is stopped.
+        max_batches: Batches after which every pass over a torch ``DataLoader`` ends.
         cpus: Threads that torch uses.
     """
 
@@ -35,6 +36,7 @@ class Job:
     treatment: Treatment = ()
     seed: int = 0
     max_steps: int | None = None
+    max_batches: int | None = None
     cpus: int = 1
 
     @property

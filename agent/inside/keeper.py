@@ -127,7 +127,8 @@ class Keeper:
             environment=self._environment,
             treatment=spec.treatment,
             seed=spec.seed,
-            max_steps=self._workload.limits.max_steps,
+            max_steps=spec.max_steps or self._workload.limits.max_steps,
+            max_batches=self._workload.limits.max_batches_per_epoch,
             cpus=self._workload.limits.cpus,
         )
         job.temporary.mkdir()

@@ -18,6 +18,7 @@ from types import TracebackType
 import torch
 
 from agent.inside import links, seeds
+from agent.inside.batches import BatchLimit
 from agent.inside.errors import one_line
 from agent.inside.job import Job
 from agent.inside.metrics import Metrics
@@ -47,9 +48,14 @@ def run(job: Job, emit: Callable[[Event], None]) -> Ending:
     tap.install()
     program = Program(tap, job.treatment, emit, job.args)
     program.install()
+    batches = BatchLimit(job.max_batches, emit) if job.max_batches is not None else None
+    if batches is not None:
+        batches.install()
     started = time.perf_counter()
     ending = _execute(job, program)
     _finish(ending, tap, output)
+    if batches is not None:
+        batches.finish()
     return replace(ending, seconds=time.perf_counter() - started, steps=tap.step)
 
 

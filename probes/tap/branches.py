@@ -20,6 +20,7 @@ from probes.tap.calls import CallLog
 from probes.tap.modules import ModuleTree
 from probes.tap.statistics import Collector
 from probes.tap.sums import carried, operand_nodes, reaches, tensors_in
+from probes.tap.transforms import is_transformed
 
 _ADDING = {"add", "__add__", "__radd__", "add_", "__iadd__"}
 _KEEPING = {
@@ -90,7 +91,12 @@ class BranchWatch:
 
     def _leave(self, module: nn.Module, args: Any, output: Any) -> None:
         name = self._tree.name(module)
-        if name is None or not _training_forward() or next(module.parameters(), None) is None:
+        if (
+            name is None
+            or is_transformed()
+            or not _training_forward()
+            or next(module.parameters(), None) is None
+        ):
             return
         origin = _Origin(name, isinstance(output, Mapping))
         for tensor in tensors_in(output):

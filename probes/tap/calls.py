@@ -14,6 +14,9 @@ from torch.overrides import (
     _push_mode,
 )
 
+from probes.tap.guard import Guard
+from probes.tap.transforms import is_transformed
+
 CallListener = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any], Any], None]
 """Takes the function, its arguments and its result. What it computes itself is not told of."""
 
@@ -40,11 +43,16 @@ class Interceptor(TorchFunctionMode):
 class CallLog(Interceptor):
     """While on, tells its listeners of every call of a torch function, after it was made.
 
-    Arguments and results are passed through untouched.
+    Arguments and results are passed through untouched. What happens within a transform of
+    `torch.func` is not told: its tensors are no ones that could be looked at.
+
+    Args:
+        guard: Keeps errors of the listeners away from the program.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, guard: Guard | None = None) -> None:
         super().__init__()
+        self._guard = guard or Guard()
         self._on = False
         self.listeners: list[CallListener] = []
 
@@ -75,11 +83,18 @@ class CallLog(Interceptor):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         result = func(*args, **(kwargs or {}))
-        if self._on:
+        if self._on and not is_transformed():
             with torch._C.DisableTorchFunction():
                 for listener in self.listeners:
-                    listener(func, args, kwargs or {}, result)
+                    self._tell(listener, func, args, kwargs or {}, result)
         return result
+
+    def _tell(self, listener: CallListener, *call: Any) -> None:
+        try:
+            listener(*call)
+        except Exception as error:
+            if self._guard.complain(listener, error):
+                self.listeners = [other for other in self.listeners if other is not listener]
 
 
 def _active_modes() -> list[TorchFunctionMode]:

@@ -21,6 +21,7 @@ from probes.tap.parity import Call, Parity, gradients_aside, measure, nobody_wat
 from probes.tap.restore import Restorer
 from probes.tap.standins import StandIns
 from probes.tap.statistics import Collector
+from probes.tap.transforms import is_transformed
 from probes.trace import Event
 
 _STEPS = 3
@@ -80,6 +81,8 @@ class CheckpointWatch:
 
         @functools.wraps(original)
         def checkpoint(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+            if torch.compiler.is_compiling():
+                return original(function, *args, **kwargs)
             call = Call(original, function, args, kwargs)
             if self._plain:
                 return function(*args, **call.own)
@@ -109,7 +112,7 @@ class CheckpointWatch:
         return (
             self._on
             and self._segments < _MOST_SEGMENTS
-            and not torch.compiler.is_compiling()
+            and not is_transformed()
             and torch.is_grad_enabled()
             and torch._C._current_graph_task_id() == -1  # no recomputation in a backward pass
         )

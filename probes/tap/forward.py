@@ -21,6 +21,7 @@ from probes.tap.statistics import (
     output_statistics,
     prediction_statistics,
 )
+from probes.tap.transforms import outside_transforms
 from probes.trace import Phase
 
 PASSES = 2
@@ -88,7 +89,7 @@ class ForwardWatch:
         tensor = first_tensor(output)
         if tensor is None:
             return
-        with torch._C.DisableTorchFunction(), torch.no_grad():
+        with outside_transforms(), torch._C.DisableTorchFunction(), torch.no_grad():
             found = output_statistics(tensor)
             if self._depth == 0:
                 found |= prediction_statistics(tensor)

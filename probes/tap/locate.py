@@ -9,6 +9,11 @@ import sysconfig
 from pathlib import Path
 from types import CodeType, FrameType
 
+from torch import Tensor
+
+_LARGEST = 1000
+"""Items of a collection that names are looked for in."""
+
 
 class Sources:
     """Tells the user's files from all others, and names places in them.
@@ -51,6 +56,16 @@ class Sources:
             frame = frame.f_back
         return found
 
+    def tensors(self) -> dict[int, str]:
+        """Names of the trained tensors among the variables at work, by identity."""
+        found: dict[int, str] = {}
+        for frame in self.stack():
+            for name, value in list(frame.f_locals.items()):
+                for path, item in _items(name, value):
+                    if isinstance(item, Tensor) and item.is_leaf:
+                        found.setdefault(id(item), path)
+        return found
+
     def place(self, code: CodeType, line: int) -> str:
         """A line as ``file.py:12``."""
         return f"{self.name(code.co_filename)}:{line}"
@@ -58,3 +73,12 @@ class Sources:
     def text(self, code: CodeType, line: int) -> str:
         """The text of a line, stripped."""
         return linecache.getline(code.co_filename, line).strip()
+
+
+def _items(name: str, value: object) -> list[tuple[str, object]]:
+    """A variable, or what is in it where it is a small collection."""
+    if isinstance(value, dict) and len(value) < _LARGEST:
+        return [(str(key), item) for key, item in value.items()]
+    if isinstance(value, list | tuple) and len(value) < _LARGEST:
+        return [(f"{name}[{place}]", item) for place, item in enumerate(value)]
+    return [(name, value)]

@@ -15,6 +15,7 @@ from probes.tap.scalars import ScalarLog
 from probes.tap.statistics import Collector
 from probes.tap.steadiness import Steadiness
 from probes.tap.terms import LossTerm, TermNames, term_gradients
+from probes.tap.transforms import bare, outside_transforms
 from probes.tap.wrap import wrap
 from probes.trace import Event
 
@@ -66,6 +67,10 @@ class LossWatch:
         """Leave the losses alone, unless a listener needs their terms."""
         self._probing = False
 
+    def look_at(self, tensors: Any) -> None:
+        """Look at what a gradient is asked of, before it is computed."""
+        self._before_backward(tensors)
+
     def forget(self) -> None:
         """Let go of what was noted in a step that is over."""
         self._log.forget()
@@ -73,8 +78,9 @@ class LossWatch:
     def _before_backward(self, tensors: Any, *args: Any, **kwargs: Any) -> None:
         if not (self._probing or self.listeners) or torch._C._current_graph_task_id() != -1:
             return  # within another backward pass: a recomputed segment is no loss
-        with torch._C.DisableTorchFunction():
-            for loss in [tensors] if isinstance(tensors, Tensor) else list(tensors):
+        losses = [tensors] if isinstance(tensors, Tensor) else list(tensors)
+        with outside_transforms(), torch._C.DisableTorchFunction():
+            for loss in map(bare, losses):
                 if isinstance(loss, Tensor) and loss.numel() == 1 and loss.grad_fn is not None:
                     self._look_at(loss, self._names.terms(loss.grad_fn, self._log.scalars))
 

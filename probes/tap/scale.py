@@ -13,6 +13,7 @@ from torch.utils.hooks import RemovableHandle
 
 from probes.tap.modules import ModuleTree
 from probes.tap.statistics import Collector, first_tensor
+from probes.tap.transforms import is_transformed
 
 _PASSES = 2
 """Forward passes of a module that are looked at while the watch is on."""
@@ -46,7 +47,7 @@ class ScaleWatch:
             self._handle = None
 
     def _leave(self, module: nn.Module, args: Any, output: Any) -> None:
-        if not module._modules or not module.training:
+        if not module._modules or not module.training or is_transformed():
             return
         name = self._tree.name(module)
         tensor = first_tensor(output)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from probes.tap.transforms import bare
 from probes.trace import Event, Phase
 
 Statistics = Mapping[str, Tensor]
@@ -17,8 +18,9 @@ Statistics = Mapping[str, Tensor]
 def first_tensor(value: object) -> Tensor | None:
     """The first dense floating-point tensor with elements in a module's inputs or output."""
     if isinstance(value, Tensor):
-        usable = value.is_floating_point() and value.layout == torch.strided and value.numel() > 0
-        return value if usable else None
+        tensor: Tensor = bare(value)
+        strided = tensor.layout == torch.strided
+        return tensor if tensor.is_floating_point() and strided and tensor.numel() > 0 else None
     if isinstance(value, Mapping):
         value = tuple(value.values())
     if isinstance(value, (tuple, list)):

@@ -16,10 +16,13 @@ from torch.optim.optimizer import (
 )
 
 from probes.tap.branches import BranchWatch
+from probes.tap.by_hand import HandWatch
 from probes.tap.cadence import is_probed, spacing
 from probes.tap.calls import CallLog
 from probes.tap.checkpoints import CheckpointWatch
+from probes.tap.eager import EagerStance
 from probes.tap.forward import ForwardWatch
+from probes.tap.guard import Guard
 from probes.tap.locate import Sources
 from probes.tap.losses import LossWatch
 from probes.tap.modules import ModuleTree
@@ -28,6 +31,7 @@ from probes.tap.noise_places import NoisePlaces
 from probes.tap.predictions import PredictionWatch
 from probes.tap.scale import ScaleWatch
 from probes.tap.statistics import Collector
+from probes.tap.transforms import outside_transforms
 from probes.tap.updates import UpdateWatch
 from probes.tap.wrap import wrap
 from probes.trace import Event
@@ -57,7 +61,8 @@ class Watch(Protocol):
 class Tap:
     """Observes the program that runs in this process, without changing a number of it.
 
-    Several optimizers that take turns make one step together. At a probed step, forward
+    Several optimizers that take turns make one step together; without any, each backward pass
+    makes one. At a probed step, forward
     passes, losses and updates are watched from the end of the step before to its own end; when
     ``model.eval()`` is called, the first forward passes after it. In between only the step counter
     is at work.
@@ -88,7 +93,9 @@ class Tap:
         self.sources = sources = Sources(root, base)
         self.step = 0
         self.tree = ModuleTree(sources)
-        self.calls = CallLog()
+        self._eager = EagerStance()
+        guard = Guard(emit)
+        self.calls = CallLog(guard)
         self.losses = LossWatch(sources, self.calls, self._collector, emit)
         self.forward = ForwardWatch(self.tree, self._collector, self._on_root)
         self.updates = UpdateWatch(self._collector)
@@ -96,6 +103,16 @@ class Tap:
             NoisePlaces(sources, self.tree), self.calls, self.losses, self._collector, emit
         )
         self.checkpoints = CheckpointWatch(self.tree, sources, self.calls, self._collector, emit)
+        self._by_hand = HandWatch(
+            self.tree,
+            sources,
+            emit,
+            lambda: self.step,
+            lambda: self._probing,
+            self.losses.look_at,
+            self._next_step,
+            guard,
+        )
         self._watches: tuple[Watch, ...] = (
             self.forward,
             self.losses,
@@ -105,14 +122,20 @@ class Tap:
             PredictionWatch(sources, self.calls, self._collector),
             BranchWatch(self.tree, self.calls, self._collector),
         )
+        for watch in (*self._watches, self.updates):
+            guard.shield(watch, "_leave", "_before_backward", "before", "after")
         self.on_root: list[Callable[[str], None]] = []
-        self.on_optimizer: list[Callable[[Optimizer], None]] = [self.checkpoints.add_optimizer]
+        self.on_optimizer: list[Callable[[Optimizer], None]] = [
+            self.checkpoints.add_optimizer,
+            self._by_hand.optimizer_made,
+        ]
 
     def install(self) -> None:
         """Begin to observe."""
         self._undo = [
             self.tree.install(),
             self.losses.install(),
+            self._by_hand.install(),
             self.checkpoints.install(),
             wrap(Optimizer, "__init__", after=self._after_optimizer_made),
             wrap(nn.Module, "train", before=self._before_mode),
@@ -147,7 +170,7 @@ class Tap:
         if mode or self._probing or not self.step or self._evaluated_at == self.step:
             return
         due = self._evaluated_at is None or self.step >= self._evaluated_at + spacing(self.step)
-        if due:
+        if due and self._eager.switch_on():
             self._evaluated_at = self.step
             self.forward.switch_on()
             self.noise.switch_on()
@@ -155,9 +178,11 @@ class Tap:
 
     def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         if self._probing:
-            self.updates.before(optimizer, self.tree.parameter_names())
+            names = self.tree.parameter_names() or self.sources.tensors()
+            self.updates.before(optimizer, names)
 
     def _after_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        self._by_hand.optimizer_stepped()
         if self._probing:
             self.updates.after()
         if self._turns and id(optimizer) not in self._turns:
@@ -182,6 +207,8 @@ class Tap:
             self._start_probing()
 
     def _start_probing(self) -> None:
+        if not self._eager.switch_on():
+            return
         self._probing = True
         self.calls.switch_on()
         for watch in self._watches:
@@ -193,8 +220,9 @@ class Tap:
             watch.switch_off()
         if not self.losses.listeners:
             self.calls.switch_off()
+            self._eager.switch_off()
 
     def _flush(self) -> None:
-        with torch._C.DisableTorchFunction():
+        with outside_transforms(), torch._C.DisableTorchFunction():
             for event in self._collector.drain(self.step):
                 self._emit(event)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
@@ -24,19 +26,18 @@ class UpdateWatch:
     @torch.no_grad()
     def before(self, optimizer: Optimizer, names: dict[int, str]) -> None:
         """Look at gradients and weights, and remember the weights."""
-        parameters = [
-            parameter
-            for group in optimizer.param_groups
-            for parameter in group["params"]
-            if parameter.grad is not None
-            and parameter.grad.layout == torch.strided
-            and parameter.is_floating_point()
-        ]
-        if not parameters:
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        self.look_at([(p, p.grad) for p in parameters if p.grad is not None], names)
+
+    @torch.no_grad()
+    def look_at(self, pairs: Iterable[tuple[Tensor, Tensor]], names: dict[int, str]) -> None:
+        """The same for parameters that are given with their gradients."""
+        kept = [(p, g) for p, g in pairs if g.layout == torch.strided and p.is_floating_point()]
+        if not kept:
             return
-        gradients = torch._foreach_norm([p.grad.detach().float() for p in parameters])
-        weights = torch._foreach_norm([p.detach().float() for p in parameters])
-        for number, parameter in enumerate(parameters):
+        gradients = torch._foreach_norm([gradient.detach().float() for _, gradient in kept])
+        weights = torch._foreach_norm([parameter.detach().float() for parameter, _ in kept])
+        for number, (parameter, _) in enumerate(kept):
             name = names.get(id(parameter), f"parameter#{number}")
             found = {"grad.norm": gradients[number], "weight.norm": weights[number]}
             self._collector.add("train", name, found)
@@ -50,4 +51,13 @@ class UpdateWatch:
         changes = [(now.detach() - then).float() for _, now, then in self._before]
         for (name, _, _), norm in zip(self._before, torch._foreach_norm(changes), strict=True):
             self._collector.add("train", name, {"update.norm": norm})
+        self._before = []
+
+    @property
+    def changed(self) -> bool:
+        """Whether a weight is another one than it was."""
+        return any(not torch.equal(now.detach(), then) for _, now, then in self._before)
+
+    def forget(self) -> None:
+        """Let go of the weights."""
         self._before = []

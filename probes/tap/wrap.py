@@ -6,6 +6,8 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import torch
+
 
 def wrap(
     owner: Any,
@@ -28,6 +30,8 @@ def wrap(
 
     @functools.wraps(original)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
+        if torch.compiler.is_compiling():  # What a compiler traces runs without us.
+            return original(*args, **kwargs)
         if before is not None:
             before(*args, **kwargs)
         result = original(*args, **kwargs)

@@ -31,13 +31,17 @@ def test_without_options_the_request_has_its_own_defaults(controller: FakeContro
 def test_every_option_reaches_the_request(controller: FakeController) -> None:
     options = (
         "--metric val/loss:min --seeds 5 --seed-base 7 --budget 9.5 --timeout 30 --max-steps 100 "
+        "--max-batches-per-epoch 8 --time-budget 90 "
         "--cpus 2 --gpus 0.5 --memory 2GB --only p101 --only swap-norm --skip R401 "
         "--try inject-noise --slots 3 --address ray://head:10001 --tracking-uri sqlite:///x.db "
         "--experiment mine --observe --resume abc123"
     )
     assert main(["diagnose", *options.split(), "train.py"]) == 0
     asked = controller.request
-    limits = Limits(timeout=30, max_steps=100, cpus=2, gpus=0.5, memory=2 * 10**9)
+    limits = Limits(
+        timeout=30, max_steps=100, max_batches_per_epoch=8, cpus=2, gpus=0.5, memory=2 * 10**9
+    )
+    assert asked.time_budget == 90
     assert asked.workload.limits == limits
     assert (asked.metric, asked.mode) == ("val/loss", "min")
     assert (asked.seeds, asked.seed_base, asked.budget, asked.slots) == (5, 7, 9.5, 3)
@@ -132,6 +136,7 @@ def test_the_defaults_in_the_help_are_those_of_the_request() -> None:
         ("seeds", Request, "seeds"),
         ("seed-base", Request, "seed_base"),
         ("budget", Request, "budget"),
+        ("time-budget", Request, "time_budget"),
         ("experiment", Request, "experiment"),
         ("timeout", Limits, "timeout"),
         ("cpus", Limits, "cpus"),

@@ -51,10 +51,13 @@ def test_what_was_tried_on_a_healthy_run_is_told(diagnosis: Make) -> None:
     assert "What was tried" in shown and "refuted" in shown
 
 
-def test_a_healthy_run_takes_at_most_three_lines_and_mentions_what_is_mild(diagnosis: Make) -> None:
+def test_a_healthy_run_takes_at_most_three_lines_and_tells_what_is_mild_on_request(
+    diagnosis: Make,
+) -> None:
     mild = diagnosis().symptoms[0].model_dump() | {"severity": 0.3}
     healthy = diagnosis(verdict="healthy", symptoms=[mild], tried=[], fix=None, mlflow=None)
-    lines = to_text(healthy, width=120).splitlines()
+    assert "mild" not in to_text(healthy, width=120)
+    lines = to_text(healthy, width=120, observations=True).splitlines()
     assert lines[0].startswith("HEALTHY")
     assert len(lines) <= 3
     assert "too mild to matter: P101 train-eval-divergence at convs" in lines[-1]
@@ -184,3 +187,17 @@ def test_the_picture_is_self_contained(diagnosis: Make, tmp_path: Path) -> None:
     assert "FIXED" in picture
     assert "@font-face" not in picture
     assert re.findall(r"https?://[^\"')\s]+", picture) in ([], ["http://www.w3.org/2000/svg"])
+
+
+def test_mild_symptoms_of_a_sick_run_are_told_on_request(diagnosis: Make) -> None:
+    severe = diagnosis().symptoms[0].model_dump()
+    both = diagnosis(symptoms=[severe, severe | {"code": "P999", "severity": 0.3}])
+    assert "P999" not in to_text(both)
+    assert "too mild to matter" in to_text(both, observations=True)
+    assert "P999" in to_text(both, observations=True)
+
+
+def test_a_diagnosis_on_a_prefix_says_so(diagnosis: Make) -> None:
+    workload = diagnosis().workload.model_dump() | {"steps": 9000, "prefix": 750}
+    text = " ".join(to_text(diagnosis(workload=workload)).split())
+    assert "9000 steps" in text and "diagnosed on its first 750 steps" in text

@@ -206,6 +206,72 @@ def gathers_and_pools() -> nn.Module:
     return model
 
 
+def by_hand() -> nn.Module:
+    torch.manual_seed(7)
+    model = nn.Sequential(nn.Linear(3, 6), nn.Tanh(), nn.Linear(6, 1))
+    for _ in range(50):
+        loss = model(torch.randn(8, 3)).square().mean()
+        model.zero_grad()
+        loss.backward()
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter -= 0.1 * parameter.grad
+    return model
+
+
+def functional_by_hand() -> nn.Module:
+    torch.manual_seed(8)
+    model = nn.Sequential(nn.Linear(3, 6), nn.Tanh(), nn.Linear(6, 1))
+    values = {name: value.detach() for name, value in model.named_parameters()}
+
+    def penalty(values: dict[str, torch.Tensor], point: torch.Tensor) -> torch.Tensor:
+        return torch.func.functional_call(model, values, (point,)).square().sum()
+
+    def outer(values: dict[str, torch.Tensor], points: torch.Tensor) -> torch.Tensor:
+        inner = torch.func.grad(penalty)(values, points[0])
+        moved = {name: value - 0.1 * inner[name] for name, value in values.items()}
+        return torch.func.vmap(penalty, (None, 0))(moved, points).mean()
+
+    for _ in range(40):
+        gradients = torch.func.grad(outer)(values, torch.randn(8, 3))
+        values = {name: value - 0.1 * gradients[name] for name, value in values.items()}
+    model.load_state_dict(values)
+    return model
+
+
+def compiled() -> nn.Module:
+    torch._dynamo.reset()
+    torch.manual_seed(9)
+    model = Gather()
+    whole = torch.compile(model, backend="aot_eager", fullgraph=True)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for _ in range(40):
+        loss = whole(torch.randn(4, 6))["context"].square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return model
+
+
+def compiled_as_a_whole() -> nn.Module:
+    torch._dynamo.reset()
+    torch.manual_seed(10)
+    model = nn.Sequential(nn.Linear(3, 6), nn.Tanh(), nn.Linear(6, 1))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)  # Adam is rounded in another way
+
+    @torch.compile(backend="eager")
+    def step(inputs: torch.Tensor) -> torch.Tensor:
+        optimizer.zero_grad()
+        loss = model(inputs).square().mean()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    for _ in range(40):
+        step(torch.randn(8, 3))
+    return model
+
+
 PROGRAMS = [
     mlp_with_dropout,
     batch_norm_cnn_with_evaluation,
@@ -214,6 +280,10 @@ PROGRAMS = [
     adversaries,
     quasi_newton,
     gathers_and_pools,
+    by_hand,
+    functional_by_hand,
+    compiled,
+    compiled_as_a_whole,
 ]
 
 
@@ -233,19 +303,19 @@ def test_training_is_bit_identical_with_and_without_the_tap(program: Programs) -
 
 
 def test_everything_is_put_back() -> None:
-    originals = (
-        nn.Module.__init__,
-        nn.Module.train,
-        torch.optim.Optimizer.__init__,
-        torch.autograd.backward,
-    )
+    places = [
+        (nn.Module, "__init__"),
+        (nn.Module, "train"),
+        (torch.optim.Optimizer, "__init__"),
+        (torch.autograd, "backward"),
+        (torch.autograd, "grad"),
+        (torch.Tensor, "backward"),
+    ]
+    originals = [getattr(owner, name) for owner, name in places]
+    stance = torch._dynamo.eval_frame._stance
     observe(two_terms)
-    assert originals == (
-        nn.Module.__init__,
-        nn.Module.train,
-        torch.optim.Optimizer.__init__,
-        torch.autograd.backward,
-    )
+    assert originals == [getattr(owner, name) for owner, name in places]
+    assert torch._dynamo.eval_frame._stance is stance
     assert not torch.overrides._get_current_function_mode_stack()
     assert not torch.nn.modules.module._has_any_global_hook()
 
@@ -390,3 +460,43 @@ def test_a_second_stage_with_an_optimizer_of_its_own_counts_on() -> None:
     trace = observe(program)
     assert trace.steps in (109, 110)
     assert trace.signal("train", "Sequential:0", "output.std")
+
+
+def test_a_loop_without_an_optimizer_counts_its_backward_passes() -> None:
+    trace = observe(by_hand)
+    assert trace.steps == 50
+    gradient = trace.signal("train", "0.weight", "grad.norm")
+    update = trace.signal("train", "0.weight", "update.norm")
+    assert update.steps == gradient.steps[: len(update)] and len(update) > 20
+    assert update.values == pytest.approx(
+        [0.1 * norm for norm in gradient.values[: len(update)]], rel=1e-3
+    )
+
+
+def test_a_functional_loop_counts_its_outer_gradients() -> None:
+    trace = observe(functional_by_hand)
+    assert trace.steps == 40
+    assert not trace.notes
+    assert trace.signal("train", "0", "output.std")
+    assert trace.signal("train", "0.weight", "grad.norm")
+    assert not trace.signal("train", "0.weight", "update.norm")  # new tensors, not updates
+
+
+def test_an_optimizer_that_never_steps_is_found_out() -> None:
+    def program() -> nn.Module:
+        model = nn.Linear(2, 1)
+        torch.optim.SGD(model.parameters(), lr=0.1)
+        for _ in range(100):
+            model(torch.randn(4, 2)).square().mean().backward()
+        return model
+
+    assert observe(program).steps == 36
+
+
+@pytest.mark.parametrize("program", [compiled, compiled_as_a_whole], ids=lambda p: p.__name__)
+def test_compiled_programs_are_observed_and_compiled_in_between(program: Programs) -> None:
+    trace = observe(program)
+    assert trace.steps == 40
+    assert not trace.notes
+    last = trace.signal("train", "loss", "loss.value").steps[-1]
+    assert last >= 36
