@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agent.assessment import Assessment
 from agent.candidate import Candidate
@@ -14,8 +14,8 @@ from agent.workload import Outcome
 from probes.symptom import Symptom
 from probes.trace import Event, Trace
 from remedies.base import Remedy
-from remedies.space import Range
-from remedies.treatment import CONTROL, Treatment
+from remedies.space import Range, usual
+from remedies.treatment import CONTROL, Action, Treatment
 
 _MOST_REMEDIES = 3
 """Remedies in one treatment."""
@@ -23,6 +23,10 @@ _ENOUGH = 0.95
 """Share of the way to the best possible metric after which nothing is tuned any more."""
 _TUNING_TRIALS = 4
 """Trials spent on the parameters of a remedy that recovers the metric."""
+_LIKELY = 0.35
+"""Weight of a hypothesis from which its direction is followed."""
+_STEPS_FURTHER = 3
+"""Trials spent on going on in one direction, as long as that helps."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +56,9 @@ class Search:
     """Runs rounds of trials until something recovers the metric, or nothing is left to try.
 
     A round hears each hypothesis once with its default, the likeliest first, and those that were
-    asked for with every option of their choices; then, where there is something left to gain, the
-    other options of what recovers; then Optuna tunes its numbers.
+    asked for with every option of their choices. Where none recovers the metric, it goes on in the
+    direction of those that help and know one. Then, where there is something left to gain, the
+    other options of what recovers are heard; then Optuna tunes its numbers.
     Where a treatment helps but leaves a symptom, or lets one be seen that another had hidden, the
     next round starts from it, so that two faults end with two remedies.
 
@@ -124,9 +129,39 @@ class Search:
             for variant in _candidate(hypothesis).variants if hypothesis.offered else ():
                 trials += study.enqueue(variant)
         found = self._hear(study, trials)
+        if not any(heard.recovers for heard in found):
+            hypotheses, found = self._go_on(base, hypotheses, found, name)
         recovering = _recovering(hypotheses, found, len(base))
         if recovering and not any(_fully(heard) for heard in found):
             self._tune(base, recovering, name)
+
+    def _go_on(
+        self, base: Treatment, hypotheses: Sequence[Hypothesis], found: list[Heard], name: str
+    ) -> tuple[list[Hypothesis], list[Heard]]:
+        """Go further in a direction that helps, as long as it does, but does not cure yet.
+
+        A treated run that still diverges says nothing against its direction.
+        """
+        gone_on = list(hypotheses)
+        for place, hypothesis in enumerate(hypotheses):
+            best = _told_of(found, base, hypothesis.action)
+            for number in range(_STEPS_FURTHER):
+                action = hypothesis.remedy.further(hypothesis.action)
+                likely = hypothesis.weight >= _LIKELY
+                if best is None or action is None or not likely or not _helps(best):
+                    break
+                near = usual(hypothesis.remedy.space_near(action, best.assessment.treated.trace))
+                hypothesis = replace(hypothesis, action=action, space=near)
+                study = self._study(f"{name}-further-{place}-{number}", [hypothesis], base)
+                heard = self._hear(study, int(study.enqueue(action)))
+                found = [*found, *heard]
+                latest = _told_of(heard, base, action)
+                if latest is None or (latest.assessment.reported and not _better(latest, best)):
+                    break
+                best, gone_on[place] = latest, hypothesis
+                if best.recovers:
+                    return gone_on, found
+        return gone_on, found
 
     def _tune(self, base: Treatment, recovering: Sequence[Hypothesis], name: str) -> None:
         """Try other parameters of the remedies that recovered the metric."""
@@ -210,6 +245,24 @@ class Search:
             verdict = "recovers" if heard.recovers else "refuted"
         self._episode.conclude(outcome, verdict)
         return heard
+
+
+def _told_of(found: Sequence[Heard], base: Treatment, action: Action) -> Heard | None:
+    return next((heard for heard in found if heard.treatment == (*base, action)), None)
+
+
+def _helps(heard: Heard) -> bool:
+    """Whether the metric improved, or the run went the way that the untreated one goes."""
+    assessment = heard.assessment
+    if heard.pruned or assessment.inert or assessment.unchanged:
+        return False
+    return assessment.gain > 0 if assessment.reported else bool(assessment.remaining)
+
+
+def _better(heard: Heard, other: Heard) -> bool:
+    objective = heard.assessment.objective
+    before = other.assessment.value if other.assessment.reported else objective.worst
+    return objective.gain(before, heard.assessment.value) > 0
 
 
 def _fully(heard: Heard) -> bool:

@@ -10,6 +10,7 @@ Events, by their ``event`` key:
 module    ``where``, ``type``, ``source``, ``parent``, ``parameters``: one module of the model
 term      ``where``, ``source``, ``operation``: one loss term
 noise     ``where``, ``source``, ``operand``: one place where noise is added to activations
+optimizer ``where``, ``type``, ``source``, ``parameters``: one parameter group of an optimizer
 signals   ``step``, ``phase``, ``rows`` of ``[where, name, value]``
 metric    ``step``, ``name``, ``value``, ``source``: one number that the script printed or logged
 progress  ``step``: optimizer steps done so far
@@ -118,6 +119,23 @@ class NoiseInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class OptimizerInfo:
+    """One parameter group of an optimizer.
+
+    Attributes:
+        where: Class of the optimizer; with the number of the group where there are several.
+        type: Class of the optimizer.
+        source: Line of the user's code that made the optimizer.
+        parameters: Names of its weight matrices; of all its parameters where it has no matrices.
+    """
+
+    where: str
+    type: str
+    source: str | None = None
+    parameters: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Ending:
     """How a run ended.
 
@@ -163,6 +181,7 @@ class Trace:
         self.modules: dict[str, ModuleInfo] = {}
         self.terms: dict[str, TermInfo] = {}
         self.noises: dict[str, NoiseInfo] = {}
+        self.optimizers: dict[str, OptimizerInfo] = {}
         self.applied: list[Event] = []
         self.notes: list[str] = []
         self.steps = 0
@@ -190,6 +209,10 @@ class Trace:
                 self.terms[event["where"]] = TermInfo(**_known_fields(TermInfo, event))
             case "noise":
                 self.noises[event["where"]] = NoiseInfo(**_known_fields(NoiseInfo, event))
+            case "optimizer":
+                known = _known_fields(OptimizerInfo, event)
+                known["parameters"] = tuple(known.get("parameters", ()))
+                self.optimizers[event["where"]] = OptimizerInfo(**known)
             case "progress":
                 self.steps = max(self.steps, event["step"])
             case "applied":

@@ -79,6 +79,13 @@ class Remedy(ABC):
         params = complete(self.space, {})
         return Action(remedy=self.code, name=self.name, target=target, params=params)
 
+    def further(self, action: Action) -> Action | None:
+        """The next step in the same direction, to try where the action helped but did not cure.
+
+        None where there is no direction, or no room.
+        """
+        return None
+
     def advice(self, action: Action) -> str:
         """One or two lines that tell a person what to change in the script."""
         return f"{action}"

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from remedies.source.source import Source
     from remedies.surgery import Program
 
+_LOWEST, _HIGHEST = 1e-4, 1e4
+_TOO_HIGH = ("P301", "P302", "P303", "P501")
+_GENTLE = 0.01
+"""How far a first step may change the weights, as a share of their length."""
+
 
 class ScaleLearningRate(Remedy):
     """Another learning rate.
@@ -29,7 +34,9 @@ class ScaleLearningRate(Remedy):
         Training diverges or oscillates (a factor below one), or crawls (above one).
 
     Parameters:
-        ``factor``: from 0.01 to 30, searched on a log scale.
+        ``factor``: from 0.0001 to 10000. Tried first is what the length of the observed steps
+        suggests, else a tenth or six times the rate; then a tenth or ten times as much again, as
+        long as that helps; around what recovers it is searched on a log scale.
 
     In the script:
         Multiply the learning rate by the factor.
@@ -40,24 +47,53 @@ class ScaleLearningRate(Remedy):
 
     code = "R301"
     name = "scale-learning-rate"
-    treats = {"P101": 0.15, "P102": 0.15, "P201": 0.15, "P301": 0.7, "P501": 0.3}
+    treats = {
+        "P101": 0.15,
+        "P102": 0.15,
+        "P201": 0.15,
+        "P301": 0.7,
+        "P302": 0.8,
+        "P303": 0.8,
+        "P304": 0.8,
+        "P501": 0.3,
+    }
     acts_on = "program"
 
     @property
     def space(self) -> Space:
         """See the class."""
-        return {"factor": Range(0.01, 30.0, default=6.0, log=True)}
+        return {"factor": Range(_LOWEST, _HIGHEST, default=6.0, log=True)}
+
+    def space_near(self, action: Action, trace: Trace) -> Space:
+        """A tenth to ten times the factor."""
+        factor = float(action.params["factor"])
+        low, high = max(_LOWEST, factor / 10), min(_HIGHEST, factor * 10)
+        return {"factor": Range(low, high, default=factor, log=True)}
 
     def targets(self, symptoms: Iterable[Symptom], trace: Trace) -> Iterable[str]:
         """The whole program."""
         return [""]
 
     def default(self, target: str, symptoms: Iterable[Symptom] = ()) -> Action:
-        """A tenth of the rate where it may be too high, six times the rate otherwise."""
-        action = super().default(target)
-        if any(symptom.code in ("P301", "P501") for symptom in symptoms):
-            return action.model_copy(update={"params": {"factor": 0.1}})
-        return action
+        """What the steps suggest; a tenth of a rate that may be too high, else six times it."""
+        found = list(symptoms)
+        factor = 6.0
+        if any(symptom.code in _TOO_HIGH for symptom in found):
+            leap = max((s.evidence.get("leap", 0.0) for s in found), default=0.0)
+            factor = min(0.1, _round(_GENTLE / leap)) if leap > 0 else 0.1
+        elif missing := max((s.evidence.get("missing", 0.0) for s in found), default=0.0):
+            factor = max(10.0, _round(missing))
+        return self._with(super().default(target), factor)
+
+    def further(self, action: Action) -> Action | None:
+        """A tenth or ten times the factor again."""
+        factor = float(action.params["factor"])
+        factor = _round(factor * (10 if factor > 1 else 0.1))
+        return self._with(action, factor) if _LOWEST <= factor <= _HIGHEST else None
+
+    def _with(self, action: Action, factor: float) -> Action:
+        held = min(_HIGHEST, max(_LOWEST, factor))
+        return action.model_copy(update={"params": {"factor": held}})
 
     def apply(self, program: Program, action: Action) -> None:
         """Scale the rate before each step and put it back afterwards."""
@@ -86,3 +122,12 @@ class ScaleLearningRate(Remedy):
         """Multiply ``lr=`` wherever an optimizer is made."""
         for call in source.optimizers():
             call.scale("lr", float(action.params["factor"]))
+
+
+def _round(factor: float) -> float:
+    """One significant digit: more is not known.
+
+    >>> _round(0.0234), _round(187.0)
+    (0.02, 200.0)
+    """
+    return float(f"{factor:.0e}")

@@ -20,6 +20,7 @@ from probes.tap.by_hand import HandWatch
 from probes.tap.cadence import is_probed, spacing
 from probes.tap.calls import CallLog
 from probes.tap.checkpoints import CheckpointWatch
+from probes.tap.clipping import ClipWatch
 from probes.tap.eager import EagerStance
 from probes.tap.forward import ForwardWatch
 from probes.tap.guard import Guard
@@ -30,6 +31,7 @@ from probes.tap.noise import NoiseWatch
 from probes.tap.noise_places import NoisePlaces
 from probes.tap.predictions import PredictionWatch
 from probes.tap.scale import ScaleWatch
+from probes.tap.settings import SettingsWatch
 from probes.tap.statistics import Collector
 from probes.tap.transforms import outside_transforms
 from probes.tap.updates import UpdateWatch
@@ -99,6 +101,8 @@ class Tap:
         self.losses = LossWatch(sources, self.calls, self._collector, emit)
         self.forward = ForwardWatch(self.tree, self._collector, self._on_root)
         self.updates = UpdateWatch(self._collector)
+        self.settings = SettingsWatch(sources, self._collector, emit)
+        self.clipping = ClipWatch(sources, self._collector)
         self.noise = NoiseWatch(
             NoisePlaces(sources, self.tree), self.calls, self.losses, self._collector, emit
         )
@@ -121,6 +125,7 @@ class Tap:
             self.checkpoints,
             PredictionWatch(sources, self.calls, self._collector),
             BranchWatch(self.tree, self.calls, self._collector),
+            self.clipping,
         )
         for watch in (*self._watches, self.updates):
             guard.shield(watch, "_leave", "_before_backward", "before", "after")
@@ -128,6 +133,7 @@ class Tap:
         self.on_optimizer: list[Callable[[Optimizer], None]] = [
             self.checkpoints.add_optimizer,
             self._by_hand.optimizer_made,
+            self.settings.add,
         ]
 
     def install(self) -> None:
@@ -137,6 +143,7 @@ class Tap:
             self.losses.install(),
             self._by_hand.install(),
             self.checkpoints.install(),
+            self.clipping.install(),
             wrap(Optimizer, "__init__", after=self._after_optimizer_made),
             wrap(nn.Module, "train", before=self._before_mode),
             register_optimizer_step_pre_hook(self._before_step).remove,
@@ -185,6 +192,7 @@ class Tap:
         self._by_hand.optimizer_stepped()
         if self._probing:
             self.updates.after()
+            self.settings.after(optimizer, self.tree.parameter_names())
         if self._turns and id(optimizer) not in self._turns:
             self._turns.add(id(optimizer))
             return

@@ -5,7 +5,9 @@ import torch
 from torch import nn
 
 from probes.symptom import Symptom
+from probes.trace import Trace
 from remedies import remedies
+from remedies.space import Range
 
 
 def with_schedule(rate: float, seen: list[float]) -> nn.Module:
@@ -52,3 +54,41 @@ def test_a_diverged_run_is_slowed_down_first() -> None:
     symptom = Symptom(code="P301", name="non-finite-training", severity=1, where="", message="")
     remedy = remedies["scale-learning-rate"]
     assert remedy.default("", [symptom]).params["factor"] < 1 < remedy.default("").params["factor"]
+
+
+def symptom(code: str, **evidence: float) -> Symptom:
+    return Symptom(code=code, name="x", severity=1, where="", message="", evidence=evidence)
+
+
+@pytest.mark.parametrize(
+    ("found", "factor"),
+    [
+        (symptom("P303", leap=5.0), 0.002),
+        (symptom("P303", leap=0.01), 0.1),
+        (symptom("P302", leap=1e9), 1e-4),
+        (symptom("P304", missing=187.0), 200.0),
+        (symptom("P304", missing=2.0), 10.0),
+        (symptom("P304", missing=1e9), 1e4),
+    ],
+)
+def test_the_length_of_the_steps_suggests_the_factor(found: Symptom, factor: float) -> None:
+    remedy = remedies["R301"]
+    action = remedy.default("", [found])
+    assert action.params["factor"] == pytest.approx(factor)
+    near = remedy.space_near(action, Trace())["factor"]
+    assert isinstance(near, Range)
+    assert near.low <= near.default <= near.high and near.default == action.params["factor"]
+    assert near.high / near.low <= 100.01
+
+
+def test_it_goes_on_in_the_same_direction_to_the_end() -> None:
+    remedy = remedies["R301"]
+
+    def way(found: list[Symptom]) -> list[float]:
+        action, factors = remedy.default("", found), []
+        while (action := remedy.further(action)) is not None:
+            factors.append(action.params["factor"])
+        return factors
+
+    assert way([symptom("P301")]) == pytest.approx([0.01, 0.001, 0.0001])
+    assert way([]) == pytest.approx([60.0, 600.0, 6000.0])

@@ -272,6 +272,72 @@ def compiled_as_a_whole() -> nn.Module:
     return model
 
 
+def clipped_groups() -> nn.Module:
+    torch.manual_seed(7)
+    model = nn.Sequential(nn.Linear(5, 16), nn.SiLU(), nn.Linear(16, 2))
+    groups = [
+        {"params": model[0].parameters(), "weight_decay": 0.1},
+        {"params": model[2].parameters(), "lr": 0.02, "nesterov": True},
+    ]
+    optimizer = torch.optim.SGD(groups, lr=0.01, momentum=0.9)
+    for step in range(40):
+        optimizer.zero_grad()
+        model(torch.randn(6, 5)).square().mean().backward()
+        if step % 2:
+            nn.utils.clip_grad_value_(model.parameters(), 0.01)
+        else:
+            nn.utils.clip_grad_norm_(model[0].parameters(), max_norm=0.1)
+        optimizer.step()
+    return model
+
+
+def shapes_and_activations_at_odds() -> nn.Module:
+    torch.manual_seed(9)
+    model = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Dropout(0.1), nn.Linear(8, 3))
+    data = torch.utils.data.TensorDataset(torch.randn(64, 6), torch.randint(3, (64,)))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for _ in range(20):
+        model.train()
+        inputs, labels = next(iter(torch.utils.data.DataLoader(data, 16, shuffle=True)))
+        shares = model(inputs).softmax(-1)
+        loss = functional.cross_entropy(shares, labels) + (shares[:, :1] - labels).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        model.eval()
+        with torch.no_grad():
+            functional.l1_loss(model(300 * inputs), torch.randn(16, 3))
+    return model
+
+
+class Recurrent(nn.Module):
+    """Recurrent layers of all kinds, activations in place, a root and a logarithm."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.whole, self.cell = nn.RNN(5, 6, batch_first=True), nn.RNNCell(6, 6)
+        self.read = nn.Linear(6, 3)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        states, state = self.whole(inputs)
+        state = state[0]
+        for step in states.unbind(1):
+            state = torch.relu_(self.cell(step, state) + 0.1)
+        return (self.read(state).sigmoid() + 1e-3).log() + state.square().sum(1, True).sqrt()
+
+
+def recurrent_with_touchy_functions() -> nn.Module:
+    torch.manual_seed(7)
+    model = Recurrent()
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    for _ in range(40):
+        loss = functional.mse_loss(model(torch.randn(6, 9, 5)), torch.randn(6, 3))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return model
+
+
 PROGRAMS = [
     mlp_with_dropout,
     batch_norm_cnn_with_evaluation,
@@ -284,6 +350,9 @@ PROGRAMS = [
     functional_by_hand,
     compiled,
     compiled_as_a_whole,
+    clipped_groups,
+    shapes_and_activations_at_odds,
+    recurrent_with_touchy_functions,
 ]
 
 
