@@ -7,6 +7,7 @@ from probes.trace import Trace
 
 FAR = 0.2
 """Share of the range that must be left to gain for a standstill to mean anything."""
+_MOVES = 0.05
 
 
 def first_report(trace: Trace, metric: Objective | None) -> float:
@@ -57,3 +58,31 @@ def _ways(trace: Trace, metric: Objective) -> list[tuple[float, float]]:
     if len(curve) < 5 or metric.upper_bound is None or metric.mode == "min":
         return []
     return [way for value in curve if (way := metric.headroom(curve[0], value)) is not None]
+
+
+def left(trace: Trace, metric: Objective | None) -> float | None:
+    """How much of its range a bounded metric has left to its best value; None for others."""
+    if metric is None or metric.mode == "min" or metric.upper_bound is None:
+        return None
+    curve = metric.series(trace).finite.values
+    headroom = metric.headroom(curve[0], metric.final(trace)) if curve else None
+    return None if headroom is None else headroom[1]
+
+
+def is_stuck(trace: Trace, metric: Objective | None, moves: float = _MOVES) -> bool:
+    """Whether a bounded metric ends far from its best value and no longer moves towards it.
+
+    Far is more than `FAR`; it moves where the mean over the last quarter of the reports is nearer
+    to the best than that over the quarter before, by this share of what was left, a twentieth
+    usually. False with fewer than six reports.
+    """
+    share = left(trace, metric)
+    if metric is None or share is None or share <= FAR:
+        return False
+    curve = metric.series(trace).finite.values
+    if len(curve) < 6:
+        return False
+    quarter = len(curve) // 4
+    before, last = curve[-2 * quarter : -quarter], curve[-quarter:]
+    headroom = metric.headroom(sum(before) / len(before), sum(last) / len(last))
+    return headroom is not None and headroom[0] < moves

@@ -29,6 +29,14 @@ class Interceptor(TorchFunctionMode):
         if self not in _active_modes():
             self.__enter__()  # type: ignore[no-untyped-call]
 
+    def put_below(self) -> None:
+        """See every call from now on, as the modes that are on already make it."""
+        if self not in _active_modes():
+            above = [_pop_mode() for _ in _active_modes()]  # type: ignore[no-untyped-call]
+            self.put_on()
+            for mode in reversed(above):
+                _push_mode(mode)  # type: ignore[no-untyped-call]
+
     def take_off(self) -> None:
         """See no more calls; modes that lie on top stay where they are."""
         above: list[TorchFunctionMode] = []
@@ -57,9 +65,9 @@ class CallLog(Interceptor):
         self.listeners: list[CallListener] = []
 
     def switch_on(self) -> None:
-        """Begin to listen."""
+        """Begin to listen: to what is computed, where remedies have changed the call."""
         self._on = True
-        self.put_on()
+        self.put_below()
 
     def switch_off(self) -> None:
         """Stop listening."""

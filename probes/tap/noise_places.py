@@ -47,7 +47,7 @@ class NoisePlaces:
         frames = self._sources.stack()
         if not frames:
             return None
-        module = self._module()
+        module = module_at_work(self._tree)
         inside = module is not None and self._tree.name(module) or frames[0].f_code.co_name
         source = self._sources.place(frames[0].f_code, frames[0].f_lineno)
         training = torch.is_grad_enabled() and (module is None or module.training)
@@ -60,16 +60,17 @@ class NoisePlaces:
             self._names[inside, source] = name
         return name, source, "train" if training else "eval"
 
-    def _module(self) -> nn.Module | None:
-        """The innermost module with a method at work."""
-        frame: FrameType | None = sys._getframe()
-        while frame is not None:
-            code = frame.f_code
-            owner = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
-            if isinstance(owner, nn.Module) and self._tree.name(owner) is not None:
-                return owner
-            frame = frame.f_back
-        return None
+
+def module_at_work(tree: ModuleTree) -> nn.Module | None:
+    """The innermost module with a name and a method at work."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        code = frame.f_code
+        owner = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
+        if isinstance(owner, nn.Module) and tree.name(owner) is not None:
+            return owner
+        frame = frame.f_back
+    return None
 
 
 def _is_parameter(signal: Tensor) -> bool:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from probes.tap.calls import CallLog
+from probes.tap.dense import is_dense
 from probes.tap.locate import Sources
 from probes.tap.statistics import Collector
 
@@ -63,7 +64,7 @@ class PredictionWatch:
             return
         given = dict(zip(_SIGNATURES[name], args, strict=False)) | kwargs
         scores, labels = (given.get(key) for key in (_SIGNATURES[name][0], _SIGNATURES[name][-1]))
-        if not isinstance(scores, Tensor) or not isinstance(labels, Tensor) or not scores.numel():
+        if not is_dense(scores) or not is_dense(labels):
             return
         if name == "gather" and not _picks_labels(scores, labels, given["dim"]):
             return

@@ -21,6 +21,7 @@ from probes.tap.cadence import is_probed, spacing
 from probes.tap.calls import CallLog
 from probes.tap.checkpoints import CheckpointWatch
 from probes.tap.clipping import ClipWatch
+from probes.tap.data import DataWatch
 from probes.tap.eager import EagerStance
 from probes.tap.forward import ForwardWatch
 from probes.tap.guard import Guard
@@ -100,6 +101,7 @@ class Tap:
         self.calls = CallLog(guard)
         self.losses = LossWatch(sources, self.calls, self._collector, emit)
         self.forward = ForwardWatch(self.tree, self._collector, self._on_root)
+        self.data = DataWatch(sources, self.tree, self.calls, self.losses, self._collector)
         self.updates = UpdateWatch(self._collector)
         self.settings = SettingsWatch(sources, self._collector, emit)
         self.clipping = ClipWatch(sources, self._collector)
@@ -126,6 +128,7 @@ class Tap:
             PredictionWatch(sources, self.calls, self._collector),
             BranchWatch(self.tree, self.calls, self._collector),
             self.clipping,
+            self.data,
         )
         for watch in (*self._watches, self.updates):
             guard.shield(watch, "_leave", "_before_backward", "before", "after")
@@ -144,6 +147,7 @@ class Tap:
             self._by_hand.install(),
             self.checkpoints.install(),
             self.clipping.install(),
+            self.data.install(),
             wrap(Optimizer, "__init__", after=self._after_optimizer_made),
             wrap(nn.Module, "train", before=self._before_mode),
             register_optimizer_step_pre_hook(self._before_step).remove,
@@ -181,6 +185,7 @@ class Tap:
             self._evaluated_at = self.step
             self.forward.switch_on()
             self.noise.switch_on()
+            self.data.evaluate()
             self.calls.switch_on()
 
     def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:

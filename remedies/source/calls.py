@@ -140,6 +140,8 @@ def calls_of(file: SourceFile, names: Collection[str]) -> list[CallSite]:
 
 def _arranged(old: Sequence[cst.Arg], new: Sequence[cst.Arg]) -> list[cst.Arg]:
     """The new arguments with the commas and line breaks of the old ones."""
+    if not new:
+        return []
     plain = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
     between = old[0].comma if len(old) > 1 else plain
     last = new[-1].with_changes(

@@ -16,6 +16,7 @@ from torch.optim.optimizer import (
 
 from probes.tap import Tap
 from probes.tap.losses import TermListener
+from probes.tap.noise_places import module_at_work
 from probes.tap.terms import LossTerm
 from probes.trace import Event
 from remedies.surgery.calls import CallRewriter, Rewrite
@@ -136,6 +137,15 @@ class Program:
     def step(self) -> int:
         """Optimizer steps done so far."""
         return self._tap.step
+
+    def line(self) -> str:
+        """The line of the user's code that is at work."""
+        frame = next(iter(self._tap.sources.stack()), None)
+        return "" if frame is None else self._tap.sources.place(frame.f_code, frame.f_lineno)
+
+    def inside_module(self) -> bool:
+        """Whether a module of the program is at work."""
+        return module_at_work(self._tap.tree) is not None
 
     def rewrite_calls(self, rewrite: Rewrite) -> None:
         """Let ``rewrite`` answer calls of torch functions in the place of torch."""

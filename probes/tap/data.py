@@ -1,0 +1,55 @@
+"""Watches what goes into the model and what goes into the loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from probes.tap.batches import BatchWatch
+from probes.tap.broadcasts import BroadcastWatch
+from probes.tap.calls import CallLog
+from probes.tap.inputs import InputWatch
+from probes.tap.locate import Sources
+from probes.tap.loss_inputs import ActivationWatch
+from probes.tap.losses import LossWatch
+from probes.tap.modules import ModuleTree
+from probes.tap.statistics import Collector
+from probes.tap.targets import TargetWatch
+
+
+class DataWatch:
+    """All watches of data, switched on and off together; the arguments are theirs."""
+
+    def __init__(
+        self,
+        sources: Sources,
+        tree: ModuleTree,
+        calls: CallLog,
+        losses: LossWatch,
+        collector: Collector,
+    ) -> None:
+        self._batches = BatchWatch(sources, tree, calls, collector)
+        self._evaluated = InputWatch(tree, collector), TargetWatch(sources, calls, collector)
+        self._trained = (
+            self._batches,
+            BroadcastWatch(sources, calls, losses, collector),
+            ActivationWatch(sources, tree, calls, collector),
+        )
+
+    def install(self) -> Callable[[], None]:
+        """Begin to note loaders; returns what undoes it."""
+        return self._batches.install()
+
+    def switch_on(self) -> None:
+        """Watch the next step."""
+        for watch in (*self._evaluated, *self._trained):
+            watch.switch_on()
+
+    def evaluate(self) -> None:
+        """Watch the evaluation that begins."""
+        for watch in self._evaluated:
+            watch.switch_on()
+
+    def switch_off(self) -> None:
+        """Watch no more."""
+        for watch in (*self._evaluated, *self._trained):
+            watch.switch_off()

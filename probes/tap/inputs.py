@@ -1,0 +1,115 @@
+"""Watches what comes in at the model's door, in training and in evaluation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_pre_hook
+from torch.utils.hooks import RemovableHandle
+
+from probes.tap.dense import is_dense_float
+from probes.tap.modules import ModuleTree
+from probes.tap.statistics import Collector
+from probes.trace import Phase
+
+_PASSES = 4
+"""Forward passes of each phase that are looked at while the watch is on."""
+
+
+class InputWatch:
+    """Looks at the data that the first layer of a model takes in.
+
+    That is the first module with parameters of its own, so that a model that scales its inputs by
+    itself is seen by what it makes of them. Nothing is looked at where it is an embedding or a
+    norm, or where what comes in was computed with gradient.
+
+    Args:
+        tree: Names the modules.
+        collector: Takes what `input_statistics` says, at the layer.
+    """
+
+    def __init__(self, tree: ModuleTree, collector: Collector) -> None:
+        self._tree = tree
+        self._collector = collector
+        self._handle: RemovableHandle | None = None
+        self._at_door = False
+        self._passes: dict[Phase, int] = {"train": 0, "eval": 0}
+
+    def switch_on(self) -> None:
+        """Watch the next forward passes."""
+        self._passes = {"train": 0, "eval": 0}
+        self._at_door = False
+        if self._handle is None:
+            self._handle = register_module_forward_pre_hook(self._enter)
+
+    def switch_off(self) -> None:
+        """Watch no more."""
+        if self._handle is not None:
+            self._handle.remove()
+            self._handle = None
+
+    def _enter(self, module: nn.Module, args: Any) -> None:
+        if any(module is root for root in self._tree.roots.values()):
+            self._at_door = True
+        if not self._at_door or not any(p is not None for p in module._parameters.values()):
+            return
+        self._at_door = False
+        name = self._tree.name(module)
+        batch = args[0] if args else None
+        if name is None or not takes_features(module) or not is_dense_float(batch):
+            return
+        if batch.grad_fn is not None or batch.dim() == 0:
+            return
+        phase: Phase = "train" if module.training and torch.is_grad_enabled() else "eval"
+        self._passes[phase] += 1
+        if self._passes[phase] <= _PASSES:
+            with torch._C.DisableTorchFunction(), torch.no_grad():
+                self._collector.add(phase, name, input_statistics(by_feature(module, batch)))
+
+
+def takes_features(module: nn.Module) -> bool:
+    """Whether a layer weighs the features of its input by their scale."""
+    kinds = (nn.Linear, nn.modules.conv._ConvNd, nn.RNNBase, nn.RNNCellBase)
+    return isinstance(module, kinds)
+
+
+def by_feature(module: nn.Module, batch: Tensor) -> Tensor:
+    """The input of a layer, shape (values, features): channels of a convolution, else the last."""
+    values = batch.detach().float()
+    if isinstance(module, nn.modules.conv._ConvNd) and values.dim() > 2:
+        values = values.movedim(1, -1)
+    return values.reshape(-1, values.shape[-1])
+
+
+def input_statistics(values: Tensor) -> dict[str, Tensor]:
+    """Scale and spread of the features of an input.
+
+    Args:
+        values: Shape (values, features).
+
+    Returns:
+        ``input.mean``, ``input.std`` and ``input.rms`` over all that is finite; ``input.missing``,
+        the share that is not; ``input.largest``, the largest root mean square of a feature;
+        ``input.spread``, the largest over the smallest standard deviation of the features, those
+        left out that vary by less than a ten thousandth of the largest.
+    """
+    finite = values.isfinite()
+    count = finite.sum(0).clamp_min(1)
+    kept = torch.where(finite, values, 0.0).double()
+    means = kept.sum(0) / count
+    squares = kept.square().sum(0) / count
+    deviations = (squares - means.square()).clamp_min(0).sqrt()
+    varied = deviations > 1e-4 * deviations.amax()
+    least = torch.where(varied, deviations, torch.inf).amin()
+    mean = kept.sum() / finite.sum().clamp_min(1)
+    square = kept.square().sum() / finite.sum().clamp_min(1)
+    return {
+        "input.mean": mean,
+        "input.std": (square - mean**2).clamp_min(0).sqrt(),
+        "input.rms": square.sqrt(),
+        "input.missing": 1 - finite.double().mean(),
+        "input.largest": squares.amax().sqrt(),
+        "input.spread": torch.where(varied.any(), deviations.amax() / least, 1.0),
+    }

@@ -1,0 +1,103 @@
+"""Watches how much of what a loss asks for is explained by what the model says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from probes.tap.calls import CallLog
+from probes.tap.dense import is_dense_float
+from probes.tap.locate import Sources
+from probes.tap.statistics import Collector
+from probes.trace import Phase
+
+_REGRESSIONS = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
+_DIFFERENCES = ("sub", "subtract", "__rsub__")
+_MOST_CALLS = 2
+_FEWEST = 8
+
+
+class TargetWatch:
+    """Compares predictions and targets of regressions, where their difference is taken.
+
+    A difference that is written by hand counts where its operands have the same shape and one of
+    them was computed with gradient, the other without.
+
+    Args:
+        sources: Tells the user's lines: they are where.
+        calls: Tells of the calls.
+        collector: Takes what `fit` says.
+    """
+
+    def __init__(self, sources: Sources, calls: CallLog, collector: Collector) -> None:
+        self._sources = sources
+        self._collector = collector
+        self._on = False
+        self._seen: dict[str, int] = {}
+        calls.listeners.append(self._note)
+
+    def switch_on(self) -> None:
+        """Watch the next step."""
+        self._on = True
+        self._seen = {}
+
+    def switch_off(self) -> None:
+        """Watch no more."""
+        self._on = False
+
+    def _note(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
+    ) -> None:
+        name = getattr(func, "__name__", "")
+        if not self._on or (name not in _REGRESSIONS and name not in _DIFFERENCES):
+            return
+        given = dict(zip(("input", "target"), args, strict=False)) | kwargs
+        predicted, target = given.get("input"), given.get("target", given.get("other"))
+        if not is_dense_float(predicted) or not is_dense_float(target):
+            return
+        if predicted.shape != target.shape or predicted.dim() == 0:
+            return
+        if name in _DIFFERENCES:
+            if predicted.requires_grad == target.requires_grad:
+                return
+            if not predicted.requires_grad:
+                predicted, target = target, predicted
+            if predicted.grad_fn is None:
+                return
+        frame = next(iter(self._sources.stack()), None)
+        if frame is None or target.shape[0] < _FEWEST:
+            return
+        where = self._sources.place(frame.f_code, frame.f_lineno)
+        self._seen[where] = self._seen.get(where, 0) + 1
+        if self._seen[where] <= _MOST_CALLS:
+            phase: Phase = "train" if predicted.requires_grad else "eval"
+            with torch.no_grad():
+                self._collector.add(phase, where, fit(predicted, target))
+
+
+def fit(predicted: Tensor, target: Tensor) -> dict[str, Tensor]:
+    """How well targets are predicted, in units that do not depend on their scale.
+
+    Args:
+        predicted: Shape (batch, ...).
+        target: The same shape.
+
+    Returns:
+        ``target.unexplained``: mean squared error over the variance of the targets over the batch,
+        summed over all outputs: 1 where nothing but their mean is known. ``target.scale``: root
+        mean square of the targets. ``target.std``: their standard deviation over the batch.
+        ``prediction.scale``: root mean square of the predictions. Nothing where the targets do not
+        vary.
+    """
+    wanted = target.detach().double().flatten(1) if target.dim() > 1 else target.double()[:, None]
+    said = predicted.detach().double().reshape(wanted.shape)
+    variance = wanted.var(0, correction=0).mean()
+    return {
+        "target.unexplained": (said - wanted).square().mean() / variance,
+        "target.scale": wanted.square().mean().sqrt(),
+        "target.std": variance.sqrt(),
+        "prediction.scale": said.square().mean().sqrt(),
+    }

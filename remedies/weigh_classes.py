@@ -1,0 +1,81 @@
+"""R902: classes weighed by how rare they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from probes.symptom import Symptom
+from probes.trace import Trace
+from remedies.base import Remedy
+from remedies.space import Choice, Space
+from remedies.treatment import Action
+
+if TYPE_CHECKING:
+    from remedies.surgery import Program
+
+_LOSSES = (
+    "cross_entropy",
+    "nll_loss",
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+)
+
+
+class WeighClasses(Remedy):
+    """Classes weighed by how rare they are.
+
+    What it does:
+        Gives the calls of a classification loss in training the weights of the classes, from how
+        often their labels occurred so far: the inverse of their share, or its square root, with a
+        mean of one over the samples. A call that has weights of its own keeps them.
+
+    When it helps:
+        A rare class is hardly ever predicted, because it hardly counts in the mean over the samples
+        and the metric gives it as much weight as the others.
+
+    Parameters:
+        ``power``: ``inverse`` frequency, or its ``root``.
+
+    In the script:
+        ``nn.CrossEntropyLoss(weight=n / (classes * counts))``, or
+        ``nn.BCEWithLogitsLoss(pos_weight=negatives / positives)``.
+
+    Source:
+        King and Zeng 2001, Logistic Regression in Rare Events Data; Cui et al. 2019, Class-Balanced
+        Loss Based on Effective Number of Samples.
+    """
+
+    code = "R902"
+    name = "weigh-classes"
+    treats = {"P904": 0.9, "P501": 0.2}
+    acts_on = "a loss term"
+
+    @property
+    def space(self) -> Space:
+        """See the class."""
+        return {"power": Choice(("inverse", "root"))}
+
+    def targets(self, symptoms: Iterable[Symptom], trace: Trace) -> Iterable[str]:
+        """The terms that the symptoms name; without symptoms, every classification loss."""
+        losses = [info.where for info in trace.terms.values() if info.operation in _LOSSES]
+        named = list(dict.fromkeys(s.where for s in symptoms))
+        return [where for where in named if where in losses] or ([] if named else losses)
+
+    def apply(self, program: Program, action: Action) -> None:
+        """Answer the calls of classification losses."""
+        from remedies.surgery.weighing import ClassWeights
+
+        def tell(detail: str) -> None:
+            program.report(action, action.target, detail)
+
+        power = 1.0 if action.params["power"] == "inverse" else 0.5
+        program.rewrite_calls(ClassWeights(power, tell))
+
+    def advice(self, action: Action) -> str:
+        """Which weights to give."""
+        root = "the square root of " if action.params["power"] == "root" else ""
+        return (
+            f"Weigh the classes in {action.target or 'the loss'} by {root}the inverse of their "
+            "share (weight= of the cross entropy, pos_weight= of the binary one)."
+        )

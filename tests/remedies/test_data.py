@@ -1,0 +1,253 @@
+"""Remedies at the calls of losses, at the model's door and at the loader."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.data import DataLoader, TensorDataset
+
+from probes import Symptom
+from remedies import Action, remedies
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+def action(name: str, target: str = "loss", **params: Any) -> Action:
+    default = remedies[name].default(target)
+    return default.model_copy(update={"params": default.params | params})
+
+
+def trained(loss: Loss, outputs: int = 3, after: tuple[nn.Module, ...] = ()) -> nn.Module:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(5, outputs), *after)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+    for _ in range(6):
+        inputs, labels = torch.randn(8, 5), torch.randint(3, (8,))
+        optimizer.zero_grad()
+        loss(model(inputs), labels).backward()
+        optimizer.step()
+    return model
+
+
+def same(one: nn.Module, other: nn.Module) -> bool:
+    pairs = zip(one.parameters(), other.parameters(), strict=True)
+    return all(torch.allclose(a, b, atol=1e-5) for a, b in pairs)
+
+
+def softmax(scores: Tensor, labels: Tensor) -> Tensor:
+    return functional.cross_entropy(scores.softmax(-1)[None].squeeze(0), labels)
+
+
+def shares(scores: Tensor, labels: Tensor) -> Tensor:
+    exponential = scores.exp()
+    return functional.cross_entropy(exponential / exponential.sum(-1, keepdim=True), labels)
+
+
+def picked(scores: Tensor, labels: Tensor) -> Tensor:
+    return functional.nll_loss(torch.softmax(scores, 1), labels)
+
+
+def unpicked(scores: Tensor, labels: Tensor) -> Tensor:
+    return functional.nll_loss(scores, labels)
+
+
+@pytest.mark.parametrize("loss", [softmax, shares, picked])
+def test_the_loss_is_given_what_it_takes(treat: Any, loss: Loss) -> None:
+    wanted = trained(functional.cross_entropy)
+    model, trace = treat(lambda: trained(loss), (action("drop-activation"),))
+    assert same(model, wanted) and not same(trained(loss), wanted)
+    assert [event["target"] for event in trace.applied] == ["loss"]
+    seen = [v for place in trace.places("loss.activated") for v in
+            trace.signal("train", place, "loss.activated").values]  # fmt: skip
+    assert not any(seen), "what is measured is what is trained on"
+
+
+def test_the_rest_of_the_program_sees_the_activation(treat: Any) -> None:
+    outputs = []
+
+    def loss(scores: Tensor, labels: Tensor) -> Tensor:
+        outputs.append(scores.detach())
+        return functional.cross_entropy(scores, labels)
+
+    model, _ = treat(lambda: trained(loss, after=(nn.Softmax(1),)), (action("drop-activation"),))
+    assert same(model, trained(functional.cross_entropy))
+    assert all(torch.allclose(output.sum(1), torch.ones(8)) for output in outputs)
+
+
+def test_a_sigmoid_and_a_relu_in_place(treat: Any) -> None:
+    def wanted(scores: Tensor, labels: Tensor) -> Tensor:
+        target = functional.one_hot(labels, 3).float()
+        return functional.binary_cross_entropy_with_logits(scores, target)
+
+    for after in (nn.Sigmoid(), nn.ReLU(inplace=True)):
+        model, _ = treat(lambda a=after: trained(wanted, after=(a,)), (action("drop-activation"),))
+        assert same(model, trained(wanted))
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [functional.cross_entropy, lambda said, y: functional.nll_loss(said.log_softmax(1), y)],
+)
+def test_a_loss_that_is_right_is_left_alone(treat: Any, loss: Loss) -> None:
+    model, trace = treat(lambda: trained(loss), (action("drop-activation"),))
+    assert not trace.applied and same(model, trained(loss))
+
+
+def aligned(said: Tensor, wanted: Tensor) -> Tensor:
+    return functional.mse_loss(said[:, 0], wanted.float())
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda said, wanted: functional.mse_loss(said, wanted.float()),
+        lambda said, wanted: nn.MSELoss()(input=said, target=wanted.float()),
+        lambda said, wanted: ((said - wanted.float()) ** 2).mean(),
+        lambda said, wanted: (wanted - said).square().mean(),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Using a target size")
+def test_targets_get_the_shape_of_predictions(treat: Any, loss: Loss) -> None:
+    wanted = trained(aligned, 1)
+    model, trace = treat(lambda: trained(loss, 1), (action("align-shapes"),))
+    assert same(model, wanted) and not same(trained(loss, 1), wanted)
+    assert trace.applied[0]["detail"] == "target (8,) now (8, 1)"
+
+
+def test_pairs_on_purpose_are_left_alone(treat: Any) -> None:
+    def loss(said: Tensor, wanted: Tensor) -> Tensor:
+        return (said - said.T).square().mean() + (said[:, 0] - wanted).square().mean()
+
+    model, trace = treat(lambda: trained(loss, 1), (action("align-shapes"),))
+    assert not trace.applied and same(model, trained(loss, 1))
+
+
+def scaled(scale: Tensor, shift: float = 0.0) -> Callable[[], nn.Module]:
+    def program() -> nn.Module:
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Conv1d(2, 4, 1), nn.Flatten(), nn.Linear(20, 3))
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        for _ in range(8):
+            model.train()
+            inputs = torch.randn(16, 2, 5) * scale[:, None] + shift
+            optimizer.zero_grad()
+            model(inputs).square().mean().backward()
+            optimizer.step()
+        model.eval()
+        with torch.no_grad():
+            model.unscaled = model[0](torch.randn(400, 2, 5))
+            model.scaled = model[0](torch.randn(400, 2, 5) * scale[:, None] + shift)
+        return model
+
+    return program
+
+
+def test_inputs_of_any_scale_train_alike(treat: Any) -> None:
+    treatment = (action("standardise-inputs", "0"),)
+    one, trace = treat(scaled(torch.tensor([1.0, 1.0])), treatment)
+    other, _ = treat(scaled(torch.tensor([300.0, 1e-3]), 50.0), treatment)
+    # A thousandth beside 50 is as exact as single precision allows.
+    assert torch.allclose(one[0].weight[:, 0], other[0].weight[:, 0], atol=1e-3)
+    assert [event["target"] for event in trace.applied] == ["0"]
+
+
+def test_evaluation_can_have_its_own_statistics(treat: Any) -> None:
+    program = scaled(torch.tensor([1.0, 1.0]))
+    shared, _ = treat(program, (action("standardise-inputs", "0", statistics="shared"),))
+    own, _ = treat(
+        scaled(torch.tensor([3.0, 3.0])), (action("standardise-inputs", "0", statistics="own"),)
+    )
+    assert torch.allclose(own.unscaled.std(), shared.unscaled.std(), rtol=0.1)
+
+
+def test_what_is_missing_becomes_the_mean(treat: Any) -> None:
+    def program() -> nn.Module:
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(3, 1))
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        for _ in range(3):
+            inputs = torch.randn(8, 3)
+            inputs[0, 1], inputs[:, 2] = torch.nan, 4.0
+            model(inputs).square().mean().backward()
+            optimizer.step()
+        return model
+
+    model, trace = treat(program, (action("standardise-inputs", "0"),))
+    assert trace.applied and bool(model[0].weight.isfinite().all())
+
+
+def test_a_mismatch_is_treated_with_own_statistics() -> None:
+    remedy = remedies["standardise-inputs"]
+    symptom = Symptom(code="P905", name="x", severity=1, where="0", message="")
+    assert remedy.default("0", [symptom]).params == {"statistics": "own"}
+    assert remedy.default("0").params == {"statistics": "shared"}
+
+
+DATA = TensorDataset(torch.arange(40.0)[:, None], torch.arange(40.0)[:, None])
+Batches = Callable[[], Iterator[Tensor]]
+
+
+def anew() -> Iterator[Tensor]:
+    loader = DataLoader(DATA, 8)
+    for _ in range(7):
+        yield next(iter(loader))[0]
+
+
+def epochs() -> Iterator[Tensor]:
+    loader = DataLoader(DATA, 8)
+    for _ in range(2):
+        for inputs, _ in loader:
+            yield inputs
+
+
+def sliced() -> Iterator[Tensor]:
+    for _ in range(7):
+        yield DATA.tensors[0][4:12]
+
+
+def indexed() -> Iterator[Tensor]:
+    rows = torch.arange(4, 12)
+    for _ in range(7):
+        yield DATA.tensors[0][rows]
+
+
+def firsts(batches: Batches, treat: Any, treatment: tuple[Action, ...]) -> tuple[list[float], Any]:
+    seen: list[float] = []
+
+    def program() -> nn.Module:
+        model = nn.Linear(1, 1)
+        optimizer = torch.optim.SGD(model.parameters(), lr=1e-6)
+        for inputs in batches():
+            seen.append(float(inputs[0, 0]))
+            model(inputs).square().mean().backward()
+            optimizer.step()
+        return model
+
+    _, trace = treat(program, treatment)
+    return seen, trace
+
+
+@pytest.mark.parametrize(
+    ("batches", "seen"),
+    [
+        (anew, [0, 8, 16, 24, 32, 0, 8]),
+        (sliced, [4, 4, 20, 28, 36, 4, 12]),
+        (indexed, [4, 4, 20, 28, 36, 4, 12]),
+    ],
+)
+def test_batches_move_on(treat: Any, batches: Batches, seen: list[float]) -> None:
+    found, trace = firsts(batches, treat, (action("advance-batches", ""),))
+    assert found == seen and trace.applied
+    assert len(set(firsts(batches, treat, ())[0])) == 1
+
+
+def test_epochs_stay_what_they_are(treat: Any) -> None:
+    found, _ = firsts(epochs, treat, (action("advance-batches", ""),))
+    assert found == [0, 8, 16, 24, 32] * 2
+    original = DataLoader.__iter__
+    assert original.__module__.startswith("torch")
