@@ -11,6 +11,13 @@ from probes.symptom import Symptom
 from probes.trace import Series, Trace
 
 _EXPLODED = 1e3
+_TOUCHY = {
+    "log", "log2", "log10", "log1p", "sqrt", "rsqrt", "div", "__truediv__", "true_divide",
+    "__rdiv__", "__rtruediv__", "reciprocal", "exp", "pow", "__pow__", "norm", "vector_norm",
+    "std", "softmax", "log_softmax", "acos", "asin", "atan2", "where", "cdist",
+    "logsumexp", "logit",
+}  # fmt: skip
+"""Functions that are a cause: others overflow because of what came before."""
 
 
 class NonFiniteTraining(Probe):
@@ -25,9 +32,10 @@ class NonFiniteTraining(Probe):
 
     Rule:
         The last probed value of the loss, of a module's output or of the metric is not finite.
-        A
-        run that ended abnormally counts, too, when its last loss was a thousand times the first or
-        more: such a script has stopped itself before the loss overflowed in our sight.
+        A run that ended abnormally counts, too, when its last loss was a thousand times the first
+        or more: such a script has stopped itself before the loss overflowed in our sight. Where a
+        call was seen to make the first of these numbers out of finite ones (the logarithm of
+        zero, say, or a gradient at a slope that is infinite), it is named with its line.
         A single non-finite gradient that loss scaling skips is no alarm. The place is the first
         module, in the order of the forward pass, at the earliest step with such an output.
 
@@ -63,12 +71,20 @@ class NonFiniteTraining(Probe):
         else:
             return
         info = trace.modules.get(where)
+        source = info.source if info else None
+        culprit = trace.non_finite
+        if broken and culprit is not None and culprit.operation in _TOUCHY:
+            source, step = culprit.source, culprit.step
+            term = next((t.where for t in trace.terms.values() if t.source == source), None)
+            where = term or where
+            what = "result" if culprit.direction == "forward" else "gradient"
+            message += f"; the {what} of {culprit.operation} at {source} was the first, at {step}"
         yield Symptom(
             code=self.code,
             name=self.name,
             severity=1.0,
             where=where,
-            source=info.source if info else None,
+            source=source,
             step=step,
             evidence={"step": step, "steps": trace.steps},
             message=message,

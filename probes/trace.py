@@ -6,18 +6,20 @@ off in the middle is as readable as a whole one.
 
 Events, by their ``event`` key:
 
-========= ======================================================================================
-module    ``where``, ``type``, ``source``, ``parent``, ``parameters``: one module of the model
-term      ``where``, ``source``, ``operation``: one loss term
-noise     ``where``, ``source``, ``operand``: one place where noise is added to activations
-optimizer ``where``, ``type``, ``source``, ``parameters``: one parameter group of an optimizer
-signals   ``step``, ``phase``, ``rows`` of ``[where, name, value]``
-metric    ``step``, ``name``, ``value``, ``source``: one number that the script printed or logged
-progress  ``step``: optimizer steps done so far
-applied   ``remedy``, ``target``, ``detail``: a remedy took effect
-note      ``text``: something that the reader of the trace should know
-ending    the fields of `Ending`
-========= ======================================================================================
+========== ======================================================================================
+module     ``where``, ``type``, ``source``, ``parent``, ``parameters``: one module of the model
+term       ``where``, ``source``, ``operation``: one loss term
+noise      ``where``, ``source``, ``operand``: one place where noise is added to activations
+activation ``where``, ``source``, ``operation``, ``kind``, ``module``, ``call``, if hidden
+nonfinite  ``operation``, ``source``, ``direction``, ``step``: what made the first NaN
+optimizer  ``where``, ``type``, ``source``, ``parameters``: one parameter group of an optimizer
+signals    ``step``, ``phase``, ``rows`` of ``[where, name, value]``
+metric     ``step``, ``name``, ``value``, ``source``: one number that the script printed or logged
+progress   ``step``: optimizer steps done so far
+applied    ``remedy``, ``target``, ``detail``: a remedy took effect
+note       ``text``: something that the reader of the trace should know
+ending     the fields of `Ending`
+========== ======================================================================================
 """
 
 from __future__ import annotations
@@ -136,6 +138,46 @@ class OptimizerInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class ActivationInfo:
+    """One activation within a model: not the last thing that it does.
+
+    Attributes:
+        where: Its module, or the layer that feeds it.
+        source: The line that makes its module, or that calls the function.
+        operation: Name of the torch function, ``relu``.
+        kind: ``rectified``, ``sigmoid`` or ``tanh``.
+        module: Path of its module; None for a call of a function.
+        call: The function and the line that calls it, ``relu@train.py:12``.
+        layer: Path of the layer that feeds it, where one does.
+    """
+
+    where: str
+    source: str | None = None
+    operation: str = ""
+    kind: str = ""
+    module: str | None = None
+    call: str | None = None
+    layer: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NonFinite:
+    """The call that made the first NaN or infinity.
+
+    Attributes:
+        operation: Name of the torch function, ``log``.
+        source: The line that calls it.
+        direction: ``forward``: its result was not finite, ``backward``: its gradient.
+        step: Optimizer steps done before.
+    """
+
+    operation: str
+    source: str
+    direction: str = "forward"
+    step: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Ending:
     """How a run ended.
 
@@ -182,6 +224,8 @@ class Trace:
         self.terms: dict[str, TermInfo] = {}
         self.noises: dict[str, NoiseInfo] = {}
         self.optimizers: dict[str, OptimizerInfo] = {}
+        self.activations: dict[str, ActivationInfo] = {}
+        self.non_finite: NonFinite | None = None
         self.applied: list[Event] = []
         self.notes: list[str] = []
         self.steps = 0
@@ -213,6 +257,11 @@ class Trace:
                 known = _known_fields(OptimizerInfo, event)
                 known["parameters"] = tuple(known.get("parameters", ()))
                 self.optimizers[event["where"]] = OptimizerInfo(**known)
+            case "activation":
+                activation = ActivationInfo(**_known_fields(ActivationInfo, event))
+                self.activations[activation.where] = activation
+            case "nonfinite" if self.non_finite is None:
+                self.non_finite = NonFinite(**_known_fields(NonFinite, event))
             case "progress":
                 self.steps = max(self.steps, event["step"])
             case "applied":

@@ -45,7 +45,7 @@ class ClipGradients(Remedy):
 
     code = "R305"
     name = "clip-gradients"
-    treats = {"P301": 0.2, "P303": 0.15}
+    treats = {"P301": 0.2, "P303": 0.15, "P603": 0.3}
     acts_on = "program"
 
     @property

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from remedies.surgery import Program
 
 _LOWEST, _HIGHEST = 1e-4, 1e4
-_TOO_HIGH = ("P301", "P302", "P303", "P501")
+_TOO_HIGH = ("P301", "P302", "P303", "P501", "P603", "P701", "P702")
 _GENTLE = 0.01
 """How far a first step may change the weights, as a share of their length."""
 
@@ -56,6 +56,9 @@ class ScaleLearningRate(Remedy):
         "P303": 0.8,
         "P304": 0.8,
         "P501": 0.3,
+        "P603": 0.3,
+        "P701": 0.3,
+        "P702": 0.1,
     }
     acts_on = "program"
 

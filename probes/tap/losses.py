@@ -52,6 +52,7 @@ class LossWatch:
         self._steadiness = Steadiness()
         self.listeners: list[TermListener] = []
         self.probed: list[TermListener] = []
+        self.every: list[Callable[[Tensor], None]] = []
         calls.listeners.append(self._log.note)
 
     def install(self) -> Callable[[], None]:
@@ -76,12 +77,18 @@ class LossWatch:
         self._log.forget()
 
     def _before_backward(self, tensors: Any, *args: Any, **kwargs: Any) -> None:
-        if not (self._probing or self.listeners) or torch._C._current_graph_task_id() != -1:
+        if torch._C._current_graph_task_id() != -1:
             return  # within another backward pass: a recomputed segment is no loss
         losses = [tensors] if isinstance(tensors, Tensor) else list(tensors)
         with outside_transforms(), torch._C.DisableTorchFunction():
-            for loss in map(bare, losses):
-                if isinstance(loss, Tensor) and loss.numel() == 1 and loss.grad_fn is not None:
+            scalars = [loss for loss in map(bare, losses) if _is_scalar(loss)]
+            for look in self.every:
+                for loss in scalars:
+                    look(loss)
+            if not (self._probing or self.listeners):
+                return
+            for loss in scalars:
+                if loss.grad_fn is not None:
                     self._look_at(loss, self._names.terms(loss.grad_fn, self._log.scalars))
 
     def _look_at(self, loss: Tensor, terms: list[LossTerm]) -> None:
@@ -149,6 +156,10 @@ class LossWatch:
             cosine = _dot(one, other, shared) / (norms[a] * norms[b])
             pair = f"{terms[a].name}|{terms[b].name}"
             self._collector.add("train", pair, {"term.cosine": cosine})
+
+
+def _is_scalar(loss: Any) -> bool:
+    return isinstance(loss, Tensor) and loss.numel() == 1
 
 
 def _dot(one: dict[int, Tensor], other: dict[int, Tensor], keys: set[int]) -> Tensor:

@@ -15,6 +15,7 @@ from torch.optim.optimizer import (
     register_optimizer_step_pre_hook,
 )
 
+from probes.tap.activations import ActivationWatch
 from probes.tap.branches import BranchWatch
 from probes.tap.by_hand import HandWatch
 from probes.tap.cadence import is_probed, spacing
@@ -23,8 +24,11 @@ from probes.tap.checkpoints import CheckpointWatch
 from probes.tap.clipping import ClipWatch
 from probes.tap.data import DataWatch
 from probes.tap.eager import EagerStance
+from probes.tap.finite import FiniteWatch
+from probes.tap.fit import FitWatch
 from probes.tap.forward import ForwardWatch
 from probes.tap.guard import Guard
+from probes.tap.layer_gradients import LayerGradientWatch
 from probes.tap.locate import Sources
 from probes.tap.losses import LossWatch
 from probes.tap.modules import ModuleTree
@@ -129,6 +133,10 @@ class Tap:
             BranchWatch(self.tree, self.calls, self._collector),
             self.clipping,
             self.data,
+            ActivationWatch(self.tree, sources, self.calls, self._collector, emit),
+            FitWatch(sources, self.calls, self._collector),
+            LayerGradientWatch(self.tree, self._collector),
+            FiniteWatch(sources, self.calls, self.losses, emit, lambda: self.step),
         )
         for watch in (*self._watches, self.updates):
             guard.shield(watch, "_leave", "_before_backward", "before", "after")

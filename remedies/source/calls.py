@@ -143,6 +143,8 @@ def _arranged(old: Sequence[cst.Arg], new: Sequence[cst.Arg]) -> list[cst.Arg]:
     if not new:
         return []
     plain = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
+    if not old or not new:
+        return [arg.with_changes(comma=plain) for arg in new[:-1]] + list(new[-1:])
     between = old[0].comma if len(old) > 1 else plain
     last = new[-1].with_changes(
         comma=old[-1].comma, whitespace_after_arg=old[-1].whitespace_after_arg

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from probes.trace import ModuleInfo, Trace
-from remedies.source import dropping, returns, sampling, terms
+from remedies.source import dropping, functions, returns, sampling, terms
 from remedies.source.calls import CallSite, calls_at, calls_of
 from remedies.source.errors import Unwritable
 from remedies.source.file import SourceFile
@@ -86,6 +86,16 @@ class Source:
         if not found:
             raise Unwritable(f"{min(names)} is not called in the script")
         return found
+
+    def replace_function(self, place: str, operation: str, name: str) -> None:
+        """Call another function of `torch.nn.functional` at a line, with the same arguments."""
+        file, line = self._place(place)
+        functions.replace(file, line, operation, name)
+
+    def limit_argument(self, place: str, operation: str, limit: str) -> None:
+        """Put a method call, ``clamp(min=1e-6)``, behind the argument of a function at a line."""
+        file, line = self._place(place)
+        functions.limit(file, line, operation, limit)
 
     def scale_term(self, name: str, factor: float) -> None:
         """Multiply a loss term where the loss is put together."""

@@ -138,14 +138,18 @@ class Program:
         """Optimizer steps done so far."""
         return self._tap.step
 
-    def line(self) -> str:
-        """The line of the user's code that is at work."""
+    def line(self) -> str | None:
+        """The user's line that is at work, ``train.py:12``."""
         frame = next(iter(self._tap.sources.stack()), None)
-        return "" if frame is None else self._tap.sources.place(frame.f_code, frame.f_lineno)
+        return None if frame is None else self._tap.sources.place(frame.f_code, frame.f_lineno)
 
     def inside_module(self) -> bool:
         """Whether a module of the program is at work."""
         return module_at_work(self._tap.tree) is not None
+
+    def each_root(self, change: Callable[[nn.Module], None]) -> None:
+        """Have something done with every model before its first forward pass."""
+        self._tap.on_root.append(lambda label: change(self._tap.tree.roots[label]))
 
     def rewrite_calls(self, rewrite: Rewrite) -> None:
         """Let ``rewrite`` answer calls of torch functions in the place of torch."""

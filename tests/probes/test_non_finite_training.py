@@ -37,3 +37,20 @@ def test_a_script_that_stops_itself_before_the_loss_overflows(make_trace) -> Non
     completed.feed({"event": "ending", "status": "completed"})
     assert [s.where for s in NonFiniteTraining().read(stopped)] == ["loss"]
     assert not list(NonFiniteTraining().read(completed))
+
+
+def test_the_call_that_made_it_is_named_with_its_line(make_trace) -> None:
+    curve = {("train", "loss", "loss.value"): [1.0, 0.9, float("nan"), float("nan")]}
+    trace = make_trace(curve, terms=("likelihood",))
+    culprit = {"event": "nonfinite", "operation": "log", "direction": "forward", "step": 40}
+    trace.feed(culprit | {"source": "train.py:1"})
+    (symptom,) = NonFiniteTraining().read(trace, None)
+    assert (symptom.where, symptom.source, symptom.step) == ("likelihood", "train.py:1", 40)
+    assert "the result of log at train.py:1" in symptom.message
+
+
+def test_an_overflow_of_a_layer_is_no_fault_of_its_call(make_trace) -> None:
+    trace = make_trace({("train", "loss", "loss.value"): [1.0, 0.9, float("inf")]})
+    trace.feed({"event": "nonfinite", "operation": "linear", "source": "train.py:1", "step": 40})
+    (symptom,) = NonFiniteTraining().read(trace, None)
+    assert symptom.source is None
