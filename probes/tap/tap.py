@@ -199,13 +199,15 @@ class Tap:
     def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         if self._probing:
             names = self.tree.parameter_names() or self.sources.tensors()
-            self.updates.before(optimizer, names)
+            with self.calls.quiet():
+                self.updates.before(optimizer, names)
 
     def _after_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         self._by_hand.optimizer_stepped()
         if self._probing:
-            self.updates.after()
-            self.settings.after(optimizer, self.tree.parameter_names())
+            with self.calls.quiet():
+                self.updates.after()
+                self.settings.after(optimizer, self.tree.parameter_names())
         if self._turns and id(optimizer) not in self._turns:
             self._turns.add(id(optimizer))
             return
