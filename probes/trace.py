@@ -12,6 +12,7 @@ term       ``where``, ``source``, ``operation``: one loss term
 noise      ``where``, ``source``, ``operand``: one place where noise is added to activations
 activation ``where``, ``source``, ``operation``, ``kind``, ``module``, ``call``, if hidden
 nonfinite  ``operation``, ``source``, ``direction``, ``step``: what made the first NaN
+loop       the fields of `LoopInfo`: one optimizer as the training loop uses it
 optimizer  ``where``, ``type``, ``source``, ``parameters``: one parameter group of an optimizer
 signals    ``step``, ``phase``, ``rows`` of ``[where, name, value]``
 metric     ``step``, ``name``, ``value``, ``source``: one number that the script printed or logged
@@ -138,6 +139,25 @@ class OptimizerInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class LoopInfo:
+    """One optimizer as the training loop uses it.
+
+    Attributes:
+        where: The variable that holds it, ``optimizer``.
+        type: Class name.
+        source: The line that made it.
+        backward: The line of the backward pass before its step.
+        stepped: The line that has it make a step.
+    """
+
+    where: str
+    type: str = ""
+    source: str | None = None
+    backward: str | None = None
+    stepped: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ActivationInfo:
     """One activation within a model: not the last thing that it does.
 
@@ -223,6 +243,7 @@ class Trace:
         self.modules: dict[str, ModuleInfo] = {}
         self.terms: dict[str, TermInfo] = {}
         self.noises: dict[str, NoiseInfo] = {}
+        self.loops: dict[str, LoopInfo] = {}
         self.optimizers: dict[str, OptimizerInfo] = {}
         self.activations: dict[str, ActivationInfo] = {}
         self.non_finite: NonFinite | None = None
@@ -253,6 +274,9 @@ class Trace:
                 self.terms[event["where"]] = TermInfo(**_known_fields(TermInfo, event))
             case "noise":
                 self.noises[event["where"]] = NoiseInfo(**_known_fields(NoiseInfo, event))
+            case "loop":
+                loop = LoopInfo(**_known_fields(LoopInfo, event))
+                self.loops[loop.where] = loop
             case "optimizer":
                 known = _known_fields(OptimizerInfo, event)
                 known["parameters"] = tuple(known.get("parameters", ()))

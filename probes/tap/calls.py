@@ -64,6 +64,11 @@ class CallLog(Interceptor):
         self._on = False
         self.listeners: list[CallListener] = []
 
+    @property
+    def on(self) -> bool:
+        """Whether it listens."""
+        return self._on
+
     def switch_on(self) -> None:
         """Begin to listen: to what is computed, where remedies have changed the call."""
         self._on = True

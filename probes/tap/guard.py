@@ -60,3 +60,16 @@ class Guard:
 
 def _name(observer: Callable[..., Any]) -> str:
     return str(getattr(observer, "__qualname__", repr(observer)))
+
+
+def quietly(observe: Callable[..., Any]) -> Callable[..., Any]:
+    """Let an observation fail without a word: the program goes on, unobserved for once."""
+
+    @functools.wraps(observe)
+    def observed(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return observe(*args, **kwargs)
+        except Exception:
+            return None
+
+    return observed

@@ -69,6 +69,17 @@ class ModuleTree:
         """The name of a module; None when it hangs from no root that was seen."""
         return self._names.get(id(module))
 
+    def root_of(self, module: nn.Module) -> nn.Module | None:
+        """The known root that contains a module; None where there is none."""
+        if any(root is module for root in self.roots.values()):
+            return module
+        name = self.name(module)
+        if name is None:
+            return None
+        label, found, _ = name.partition(":")
+        first = self.roots.get("")
+        return self.roots.get(label, first) if found or label in self.roots else first
+
     def add_root_of(self, module: nn.Module) -> str:
         """Find the outermost module that contains this one and name all below it.
 
@@ -78,8 +89,11 @@ class ModuleTree:
         root = self._outermost(module)
         kind = type(unwrapped(root)).__name__
         label = kind if self._labels else ""
-        if label in self._labels:
-            label = f"{kind}#{1 + sum(known.split('#')[0] == kind for known in self._labels)}"
+        first = self.roots.get("")
+        known = [type(unwrapped(first)).__name__] if first is not None else []
+        known += [name.split("#")[0] for name in self._labels if name]
+        if label and kind in known:
+            label = f"{kind}#{1 + known.count(kind)}"
         self._labels.append(label)
         self.roots[label] = root
         self.rename()

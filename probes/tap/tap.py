@@ -29,6 +29,7 @@ from probes.tap.fit import FitWatch
 from probes.tap.forward import ForwardWatch
 from probes.tap.guard import Guard
 from probes.tap.layer_gradients import LayerGradientWatch
+from probes.tap.lifecycle import LifecycleWatch
 from probes.tap.locate import Sources
 from probes.tap.losses import LossWatch
 from probes.tap.modules import ModuleTree
@@ -123,6 +124,10 @@ class Tap:
             self._next_step,
             guard,
         )
+        self.lifecycle = LifecycleWatch(
+            self.tree, sources, self.calls, self._collector, emit, lambda: self.step
+        )
+        self.losses.probed.append(self.lifecycle.look_at)
         self._watches: tuple[Watch, ...] = (
             self.forward,
             self.losses,
@@ -137,6 +142,7 @@ class Tap:
             FitWatch(sources, self.calls, self._collector),
             LayerGradientWatch(self.tree, self._collector),
             FiniteWatch(sources, self.calls, self.losses, emit, lambda: self.step),
+            self.lifecycle,
         )
         for watch in (*self._watches, self.updates):
             guard.shield(watch, "_leave", "_before_backward", "before", "after")
@@ -145,6 +151,7 @@ class Tap:
             self.checkpoints.add_optimizer,
             self._by_hand.optimizer_made,
             self.settings.add,
+            self.lifecycle.add_optimizer,
         ]
 
     def install(self) -> None:
@@ -156,6 +163,7 @@ class Tap:
             self.checkpoints.install(),
             self.clipping.install(),
             self.data.install(),
+            self.lifecycle.install(),
             wrap(Optimizer, "__init__", after=self._after_optimizer_made),
             wrap(nn.Module, "train", before=self._before_mode),
             register_optimizer_step_pre_hook(self._before_step).remove,
@@ -215,7 +223,7 @@ class Tap:
         self._next_step()
 
     def _next_step(self) -> None:
-        if self._probing or self.forward.on:
+        if self._probing or self.forward.on or self.calls.on:
             self._flush()
             self._stop_probing()
         self.losses.forget()

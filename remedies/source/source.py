@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from probes.trace import ModuleInfo, Trace
-from remedies.source import dropping, functions, returns, sampling, terms
+from remedies.source import dropping, functions, returns, sampling, steps, terms
 from remedies.source.calls import CallSite, calls_at, calls_of
 from remedies.source.errors import Unwritable
 from remedies.source.file import SourceFile
@@ -118,6 +118,14 @@ class Source:
             raise Unwritable(f"{place} was not seen")
         file, line = self._place(info.source)
         sampling.keep_mean(file, line, info.operand)
+
+    def clear_gradients(self, moved: bool = False) -> None:
+        """Have gradients cleared after each step; ``moved`` where they are, in another place."""
+        places = {info.stepped for info in self.trace.loops.values()}
+        if not places:
+            raise Unwritable("no step of an optimizer was seen")
+        for place in places:
+            steps.clear_after_step(*self._place(place), moved)
 
     def _part(self, name: str, all_of_it: bool) -> terms.Part:
         info = self.trace.terms.get(name)

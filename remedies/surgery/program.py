@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any
 
 import torch
@@ -102,6 +103,31 @@ class Program:
         roots = self._tap.tree.roots.values()
         return next((r for r in roots if any(m is module for m in r.modules())), module)
 
+    def name_of(self, parameter: Tensor) -> str | None:
+        """Path of a parameter; the variable that holds it where no known module has it."""
+        self._tap.lifecycle.owners.refresh()
+        return self._tap.lifecycle.owners.name(parameter)
+
+    def line(self) -> str | None:
+        """The user's line that is at work, ``train.py:12``."""
+        return self._tap.lifecycle.line()
+
+    def line_of(self, frame: FrameType) -> str | None:
+        """The line that a frame is at; None where it is not of the user's code."""
+        sources = self._tap.sources
+        if sources.name(frame.f_code.co_filename) is None:
+            return None
+        return sources.place(frame.f_code, frame.f_lineno)
+
+    def module_name(self, module: nn.Module) -> str | None:
+        """Path of a module; None where it hangs from no root that was seen."""
+        return self._tap.tree.name(module)
+
+    def first_root(self) -> str | None:
+        """Name of the model whose parameters are named without it; None before it is known."""
+        first = self._tap.tree.roots.get("")
+        return None if first is None else self._tap.tree.name(first)
+
     def scale_term(self, action: Action, name: str, factor: Callable[[], float]) -> None:
         """Multiply the gradient of one loss term, in every backward pass.
 
@@ -137,11 +163,6 @@ class Program:
     def step(self) -> int:
         """Optimizer steps done so far."""
         return self._tap.step
-
-    def line(self) -> str | None:
-        """The user's line that is at work, ``train.py:12``."""
-        frame = next(iter(self._tap.sources.stack()), None)
-        return None if frame is None else self._tap.sources.place(frame.f_code, frame.f_lineno)
 
     def inside_module(self) -> bool:
         """Whether a module of the program is at work."""

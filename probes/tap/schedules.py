@@ -1,0 +1,79 @@
+"""Learning rates, and how often their schedule is moved on."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook
+
+from probes.tap.guard import quietly
+from probes.tap.optimizers import Optimizers
+from probes.tap.statistics import Collector
+from probes.tap.wrap import wrap
+
+
+class ScheduleWatch:
+    """Reads the learning rate at every probed step.
+
+    Args:
+        optimizers: Names them.
+        collector: Takes ``rate.value`` at the optimizer, the highest rate of its groups; and at
+            ``optimizer@file.py:12``, the line that moves the schedule, ``schedule.position``: how
+            often it was moved so far, and ``schedule.length``: how often it means to be, where it
+            knows (0 otherwise).
+    """
+
+    def __init__(self, optimizers: Optimizers, collector: Collector) -> None:
+        self._optimizers = optimizers
+        self._collector = collector
+        self._on = False
+        self._schedules: dict[int, tuple[weakref.ref[Any], str | None, int]] = {}
+
+    def install(self) -> Callable[[], None]:
+        """Begin to watch; returns what undoes it."""
+        undo = [
+            wrap(LRScheduler, "step", before=self._before_move),
+            register_optimizer_step_post_hook(self._after_step).remove,
+        ]
+
+        def uninstall() -> None:
+            for each in undo:
+                each()
+
+        return uninstall
+
+    def switch_on(self) -> None:
+        """Read the rates of the next step."""
+        self._on = True
+
+    def switch_off(self) -> None:
+        """Read no more."""
+        self._on = False
+
+    @quietly
+    def _before_move(self, schedule: Any, *args: Any, **kwargs: Any) -> None:
+        # The first move is its constructor's own; the line of the second is that of all others.
+        reference, line, moves = self._schedules.get(id(schedule), (None, None, 0))
+        if reference is None or reference() is not schedule:
+            reference, line, moves = weakref.ref(schedule), None, 0
+        if moves == 1:
+            line = self._optimizers.line()
+        self._schedules[id(schedule)] = reference, line, moves + 1
+
+    @quietly
+    def _after_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        # After the step, before anybody takes back a rate that was lent for it.
+        if not self._on or self._optimizers.find(optimizer) is None:
+            return
+        where = self._optimizers.tell(optimizer)
+        rate = max((float(group.get("lr", 0.0)) for group in optimizer.param_groups), default=0.0)
+        self._collector.add("train", where, {"rate.value": rate})
+        for reference, line, moves in self._schedules.values():
+            schedule = reference()
+            if schedule is not None and getattr(schedule, "optimizer", None) is optimizer and line:
+                length = getattr(schedule, "total_steps", None) or getattr(schedule, "T_max", 0)
+                found = {"schedule.position": moves - 1.0, "schedule.length": float(length or 0)}
+                self._collector.add("train", f"{where}@{line}", found)

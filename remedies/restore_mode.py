@@ -1,0 +1,88 @@
+"""R803: training mode where a model is trained, evaluation mode where it is evaluated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from probes.symptom import Symptom
+from probes.trace import Trace
+from remedies.base import Remedy
+from remedies.space import Space
+from remedies.treatment import Action
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from remedies.surgery import Program
+
+
+class RestoreMode(Remedy):
+    """Training mode where a model is trained, evaluation mode where it is evaluated.
+
+    What it does:
+        Before each forward pass of a model, calls ``train()`` on it where gradients are computed
+        and ``eval()`` where they are not, if it is in the other mode.
+
+    When it helps:
+        Dropout and batch norm do different things in training and in evaluation. A model that was
+        left in the wrong mode does the wrong one.
+
+    Parameters:
+        None.
+
+    In the script:
+        ``model.train()`` as the first line of every epoch, ``model.eval()`` before validation.
+
+    Source:
+        The documentation of ``torch.nn.Module.train``.
+    """
+
+    code = "R803"
+    name = "restore-mode"
+    treats = {"P803": 0.9}
+    acts_on = "root modules"
+
+    @property
+    def space(self) -> Space:
+        """Nothing to choose."""
+        return {}
+
+    def targets(self, symptoms: Iterable[Symptom], trace: Trace) -> Iterable[str]:
+        """The models that symptoms name, together; every model where there is none."""
+        roots = [info.where for info in trace.modules.values() if info.parent is None]
+        named = [root for root in roots if root in {symptom.where for symptom in symptoms}]
+        if named or roots:
+            yield ",".join(named or roots)
+
+    def apply(self, program: Program, action: Action) -> None:
+        """Look at the mode before each forward pass."""
+        import torch
+        from torch.nn.modules.module import register_module_forward_pre_hook
+
+        roots: dict[int, tuple[nn.Module, str | None]] = {}
+
+        def before(module: nn.Module, inputs: Any) -> None:
+            if torch._C._current_graph_task_id() != -1:
+                return
+            if id(module) not in roots:
+                found = program.root_of(module)
+                name = program.module_name(found)
+                if name is None:
+                    return
+                roots[id(module)] = found, name
+            root, name = roots[id(module)]
+            wanted = torch.is_grad_enabled()
+            if name in action.targets and root.training is not wanted:
+                root.train(wanted)
+                how = "train" if wanted else "eval"
+                program.report(action, name or "", f"{how}() before the forward pass")
+
+        program.at_close(register_module_forward_pre_hook(before).remove)
+
+    def advice(self, action: Action) -> str:
+        """What to call, and where."""
+        return (
+            f"Call train() on {action.target or 'the model'} at the start of every epoch, and "
+            f"eval() before every validation."
+        )

@@ -1,0 +1,59 @@
+"""Rewrites what is done around the step of an optimizer."""
+
+from __future__ import annotations
+
+import libcst as cst
+
+from remedies.source.errors import Unwritable
+from remedies.source.file import SourceFile
+
+
+def clear_after_step(file: SourceFile, line: int, moved: bool) -> None:
+    """Have ``zero_grad`` called after ``step``.
+
+    Args:
+        file: The file.
+        line: The line that calls ``step``.
+        moved: Whether it is called elsewhere in the same function, where it is taken away.
+
+    Raises:
+        Unwritable: The line is not a plain call of an optimizer's ``step``.
+    """
+    statement, optimizer = _step_at(file, line)
+    if moved:
+        scope = file.scope(statement)
+        others = [
+            node
+            for node in file.nodes(cst.SimpleStatementLine, scope)
+            if _called(file, node, "zero_grad") == optimizer
+        ]
+        if not others:
+            raise Unwritable(f"{optimizer}.zero_grad() is not called as a statement of its own")
+        for other in others:
+            body = next(file.above(other))
+            if isinstance(body, cst.IndentedBlock) and len(body.body) == 1:
+                raise Unwritable(f"nothing would be left beside {optimizer}.zero_grad()")
+            file.edit(other, lambda _: cst.RemoveFromParent())
+    new = cst.parse_statement(f"{optimizer}.zero_grad()", config=file.tree.config_for_parsing)
+    file.edit(statement, lambda step: cst.FlattenSentinel([step, new]))
+
+
+def _step_at(file: SourceFile, line: int) -> tuple[cst.SimpleStatementLine, str]:
+    for statement in file.nodes(cst.SimpleStatementLine):
+        first, last = file.lines(statement)
+        optimizer = _called(file, statement, "step")
+        if first <= line <= last and optimizer is not None:
+            return statement, optimizer
+    raise Unwritable(f"{file.path}:{line} is not a plain call of step")
+
+
+def _called(file: SourceFile, statement: cst.SimpleStatementLine, method: str) -> str | None:
+    """What a method is called of, where a statement does nothing else."""
+    match statement.body:
+        case [
+            cst.Expr(
+                value=cst.Call(func=cst.Attribute(value=owner, attr=cst.Name(value=name)), args=[])
+            )
+        ] if name == method and isinstance(owner, cst.Name | cst.Attribute):
+            return file.code(owner)
+    return None
