@@ -18,6 +18,8 @@ from probes.trace import Event, Trace
 
 RunScript = Callable[..., Trace]
 
+collect_ignore = ["benchmarks", "healthy", "scripts", "sick"]  # To be run, not imported.
+
 
 @pytest.fixture
 def run_script(tmp_path: Path) -> RunScript:
