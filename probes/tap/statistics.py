@@ -101,6 +101,11 @@ class Collector:
     def __init__(self) -> None:
         self._rows: dict[Phase, list[tuple[str, str, Tensor | float]]] = {"train": [], "eval": []}
 
+    @property
+    def pending(self) -> bool:
+        """Whether anything is held."""
+        return any(self._rows.values())
+
     def add(self, phase: Phase, where: str, statistics: Mapping[str, Tensor | float]) -> None:
         """Keep statistics of one place."""
         self._rows[phase].extend((where, name, value) for name, value in statistics.items())

@@ -223,7 +223,7 @@ class Tap:
         self._next_step()
 
     def _next_step(self) -> None:
-        if self._probing or self.forward.on or self.calls.on:
+        if self._probing or self.forward.on or self._collector.pending:
             self._flush()
             self._stop_probing()
         self.losses.forget()
