@@ -9,7 +9,8 @@ from probes.objective import Objective
 from probes.trace import Trace
 
 _HARDLY = 0.1
-_STEADY = 0.1
+STEADY = 0.1
+_NOT_TRIED = 0.01
 _FEWEST_STEPS = 20
 _TIGHT = 0.1
 _USUAL_PATH = 3.0
@@ -50,7 +51,8 @@ def crawl(trace: Trace, metric: Objective | None) -> Crawl | None:
     A matrix cannot be farther from where it began than the way it went, all back and forth
     included. Where no matrix of any optimizer went a tenth of its own norm, the model is still the
     one that was drawn at random, or loaded. That is fine where it does well, or where there is
-    nothing to be learned: then the gradients of different batches point anywhere.
+    nothing to be learned: then the gradients of different batches point anywhere. Below a
+    hundredth of the norm that is no excuse: whether there is anything to learn was not tried.
     """
     places = _optimizers.groups(trace)
     found = {
@@ -66,7 +68,7 @@ def crawl(trace: Trace, metric: Objective | None) -> Crawl | None:
         or 0.0
         for place in found
     )
-    if found[where] >= _HARDLY or steady < _STEADY:
+    if found[where] >= _HARDLY or (steady < STEADY and found[where] >= _NOT_TRIED):
         return None
     if not _headway.got_nowhere(trace, metric):
         return None

@@ -25,11 +25,12 @@ class SlowTraining(Probe):
         The way of each weight matrix, all updates of the run added up whatever their direction, is
         shorter than a tenth of the matrix's own norm (a usual run goes one to ten times its norm:
         a thousandth per step). At the same time the gradients of different batches point the same
-        way (a cosine of 0.1 or more in the second half: there is something to be learned), and the
-        metric, or the training loss where no best value of the metric is known, got nowhere. A
-        rate that is merely low moves the weights farther. Where clipping (P306) or a setting of
-        the optimizer (P307) is what shortens the steps, it is left to them. Severity rises from
-        0.5 to 1 at a way of a thousandth of the norm.
+        way (a cosine of 0.1 or more in the second half: there is something to be learned; below a
+        hundredth of the norm that was not even tried), and the metric, or the training loss where
+        no best value of the metric is known, got nowhere. A rate that is merely low moves the
+        weights farther. Where clipping (P306) or a setting of the optimizer (P307) is what
+        shortens the steps, it is left to them. Severity rises from 0.5 to 1 at a way of a
+        thousandth of the norm.
 
     Example:
         bad: SGD with a learning rate of 1e-5: ``val_acc`` 0.17 in the first epoch and the last
@@ -65,7 +66,12 @@ class SlowTraining(Probe):
             },
             message=(
                 f"in {trace.steps} steps at a learning rate of {rate:.2g} no weight matrix moved "
-                f"by more than {found.path:.2g} of its norm, while all batches pull the same way "
-                f"(cosine {found.steadiness:.2f})"
+                f"by more than {found.path:.2g} of its norm{_pull(found.steadiness)}"
             ),
         )
+
+
+def _pull(steadiness: float) -> str:
+    if steadiness < _crawl.STEADY:
+        return ""
+    return f", while all batches pull the same way (cosine {steadiness:.2f})"

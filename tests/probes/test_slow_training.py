@@ -29,7 +29,7 @@ def test_without_a_known_best_value_the_training_loss_decides(optimize) -> None:
     ("metric", "options"),
     [
         (STUCK, {"ratio": 2e-3}),
-        (STUCK, {"steadiness": 0.02}),
+        (STUCK, {"steadiness": 0.02, "ratio": 5e-4}),
         ([0.2, 0.4, 0.7, 0.9], {}),
         ([0.9, 0.9, 0.9], {}),
         (STUCK, {"beta2": 0.999, "eps": 1.0}),
@@ -40,6 +40,10 @@ def test_without_a_known_best_value_the_training_loss_decides(optimize) -> None:
 def test_nothing_is_found(optimize, metric, options) -> None:
     trace = optimize(FLAT, metric, **{"ratio": 1e-5, **options})
     assert not list(SlowTraining().read(trace, ACCURACY))
+
+
+def test_weights_that_were_never_moved_tell_of_themselves(optimize) -> None:
+    assert list(SlowTraining().read(optimize(FLAT, STUCK, ratio=1e-5, steadiness=0.02), ACCURACY))
 
 
 def test_a_mild_clipping_is_not_to_blame(optimize) -> None:
