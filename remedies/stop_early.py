@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from probes.symptom import Symptom
 from probes.trace import Trace
-from remedies._group_settings import during_steps
 from remedies.base import Remedy
 from remedies.space import Range, Space
 from remedies.treatment import Action
 
 if TYPE_CHECKING:
+    from torch.optim import Optimizer
+
     from remedies.surgery import Program
 
 
@@ -20,8 +21,8 @@ class StopEarly(Remedy):
     """Training that ends where the held-out metric was best.
 
     What it does:
-        From a step on, lets every optimizer make its steps with a learning rate of 0: the script
-        runs to its end with the weights that it had then.
+        From a step on, takes the gradients away before each step of an optimizer: the script runs
+        to its end with the weights that it had then.
 
     When it helps:
         The model goes on learning its training data by heart after it has learned all that is of
@@ -64,15 +65,19 @@ class StopEarly(Remedy):
         return action.model_copy(update={"params": {"step": min(best)}}) if best else action
 
     def apply(self, program: Program, action: Action) -> None:
-        """Set the rate to 0 during the steps that come later."""
+        """Take the gradients away before each step that comes later: it changes nothing then."""
         last = float(action.params["step"])
         if last < 1:
             raise ValueError(f"{action}: needs at least one step")
 
-        def stopped(group: Mapping[str, Any]) -> dict[str, Any]:
-            return {"lr": 0.0 * group["lr"]} if program.step >= last else {}
+        def before(optimizer: Optimizer) -> None:
+            if program.step >= last:
+                for group in optimizer.param_groups:
+                    for parameter in group["params"]:
+                        parameter.grad = None
+                program.report(action, "", f"no steps any more from step {program.step} on")
 
-        during_steps(program, action, stopped)
+        program.around_steps(before)
 
     def advice(self, action: Action) -> str:
         """When to stop."""

@@ -27,19 +27,17 @@ TREATABLE = [given for given in SCRIPTS if given.values[0].remedies]
 TWINS = [given for given in SCRIPTS if given.values[0].healthy]
 
 Run = Callable[..., Trace]
-_ran: dict[tuple[Path, int, Treatment], Trace] = {}
+_ran: dict[tuple[Path, str], Trace] = {}
 
 
 @pytest.fixture
 def run(run_script: Run) -> Run:
     """Runs a script, unless that very run was made before."""
 
-    def run(
-        script: Path, args: tuple[str, ...], seed: int = 0, treatment: Treatment = CONTROL
-    ) -> Trace:
-        key = (script, seed, str(treatment))
+    def run(script: Path, args: tuple[str, ...], treatment: Treatment = CONTROL) -> Trace:
+        key = script, str(treatment)
         if key not in _ran:
-            _ran[key] = run_script(script, *args, seed=seed, treatment=treatment)
+            _ran[key] = run_script(script, *args, treatment=treatment)
         return _ran[key]
 
     return run
@@ -52,10 +50,10 @@ def alarms(trace: Trace) -> list[Symptom]:
 
 
 @pytest.mark.parametrize("sick", SCRIPTS)
-@pytest.mark.parametrize("seed", [0, 1])
-def test_the_fault_is_found_at_its_place(sick: Sick, seed: int, run: Run) -> None:
-    found = [s for s in alarms(run(sick.script, sick.args, seed)) if s.code == sick.symptom]
-    assert found, [s.code for s in alarms(run(sick.script, sick.args, seed))]
+def test_the_fault_is_found_at_its_place(sick: Sick, run: Run) -> None:
+    every = alarms(run(sick.script, sick.args))
+    found = [symptom for symptom in every if symptom.code == sick.symptom]
+    assert found, [symptom.code for symptom in every]
     assert sick.names(found[0].where, found[0].source), (found[0].where, found[0].source)
 
 
@@ -75,8 +73,7 @@ def test_the_likeliest_right_remedy_cures_it(sick: Sick, run: Run) -> None:
         enough = 0.9 * metric.gain(metric.final(untreated), cured)
         assert enough > 0
     else:
-        other = metric.final(run(sick.script, sick.args, 1))
-        enough = 3 * abs(other - metric.final(untreated))
+        enough = 0.1 * abs(metric.final(untreated))
     found = {}
     for action in _tries(sick, untreated):
         treated = run(sick.script, sick.args, treatment=(action,))
