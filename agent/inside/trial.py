@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import atexit
 import logging
+import multiprocessing
 import multiprocessing.util
 import os
+import shutil
 import sys
+import tempfile
 import threading
 import time
 import traceback
@@ -28,6 +31,10 @@ from probes.tap import StopTraining, Tap, logged
 from probes.trace import Ending, Event
 from remedies.surgery import Program
 
+_SOCKET_NAME = len("/pymp-12345678/listener-12345678")
+_LONGEST_SOCKET = 103
+"""Characters that the path of a Unix socket may have: on macOS, the strictest."""
+
 
 def run(job: Job, emit: Callable[[Event], None]) -> Ending:
     """Run the script of the job.
@@ -37,6 +44,7 @@ def run(job: Job, emit: Callable[[Event], None]) -> Ending:
         emit: Takes every event but the ending.
     """
     _forget_exit_handlers()
+    _shorten_sockets(job)
     torch.set_num_threads(job.cpus)
     tap = Tap(emit, job.directory, job.max_steps, job.script.parent)
     metrics = Metrics(emit, lambda: tap.step)
@@ -69,6 +77,14 @@ def _forget_exit_handlers() -> None:
         multiprocessing.util._exit_function,  # type: ignore[attr-defined]
     ):
         atexit.register(handler)
+
+
+def _shorten_sockets(job: Job) -> None:
+    """Let processes talk over sockets elsewhere where the path of ours is too long for one."""
+    if len(str(job.temporary)) + _SOCKET_NAME > _LONGEST_SOCKET:
+        folder = tempfile.mkdtemp(prefix="pymp-", dir="/tmp")
+        multiprocessing.current_process()._config["tempdir"] = folder  # type: ignore[attr-defined]
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
 
 def _execute(job: Job, program: Program) -> Ending:

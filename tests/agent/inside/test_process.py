@@ -86,6 +86,19 @@ def test_loader_workers_know_the_classes_of_the_script(trial: Trial, method: str
     assert not trace.metrics  # What workers print is not reported.
 
 
+def test_loader_workers_talk_wherever_the_scratch_is(run_script, tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 80) / "train.py"
+    deep.parent.mkdir()
+    deep.write_text(
+        "import tempfile, torch\n"
+        "from torch.utils.data import DataLoader\n"
+        "tempfile.gettempdir()\n"
+        "print(len(list(DataLoader(torch.arange(8.0), num_workers=1))))\n"
+    )
+    trace = run_script(deep, base=deep.parent)
+    assert trace.ending is not None and trace.ending.output_tail.split() == ["8"]
+
+
 def test_a_class_of_the_script_can_be_pickled(trial: Trial) -> None:
     trace = trial(
         """
