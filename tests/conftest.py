@@ -29,10 +29,15 @@ def run_script(tmp_path: Path) -> RunScript:
     """
 
     def run(
-        script: Path, *args: str, large: int = 2**20, directory: Path | None = None, **options: Any
+        script: Path,
+        *args: str,
+        large: int = 2**20,
+        directory: Path | None = None,
+        base: Path = tmp_path,
+        **options: Any,
     ) -> Trace:
-        number = len(list(tmp_path.iterdir()))
-        scratch = tmp_path / f"scratch{number}"
+        number = len(list(base.iterdir()))
+        scratch = base / f"scratch{number}"
         folder = directory or script.parent
         copy = Snapshot.take(folder, script, large).lay_out(scratch / "files")
         job = Job(

@@ -1,6 +1,7 @@
 """What a script sees, and how its end is told."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
