@@ -87,9 +87,11 @@ def source(trace: Trace, where: str) -> str | None:
 def losses(trace: Trace) -> Series:
     """The training loss at the probed steps.
 
-    Empty where a step has several losses, as with adversaries, or one that goes below zero: what a
-    higher value means is not clear then.
+    Empty where a step has several losses, as with adversaries, or one that goes below zero, and
+    where a treatment rescales a term of it: what a higher value means is not clear then.
     """
+    if any(event["target"] in trace.terms for event in trace.applied):
+        return Series()
     series = trace.signal("train", "loss", "loss.value").finite
     several = len(series) > 1.1 * len(set(series.steps))
     if several or any(value < 0 for value in series.values):

@@ -63,6 +63,7 @@ def test_the_healthy_twin_raises_no_alarm(sick: Sick, run: Run) -> None:
     assert not alarms(run(sick.healthy, sick.args))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("sick", TREATABLE)
 def test_the_likeliest_right_remedy_cures_it(sick: Sick, run: Run) -> None:
     untreated = run(sick.script, sick.args)

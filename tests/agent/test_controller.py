@@ -80,7 +80,13 @@ BUNDLED = (
 )
 
 
-@pytest.mark.parametrize("bundled", BUNDLED, ids=lambda bundled: bundled.name)
+@pytest.mark.parametrize(
+    "bundled",
+    [
+        pytest.param(one, id=one.name, marks=[] if one is BUNDLED[-1] else pytest.mark.long)
+        for one in BUNDLED
+    ],
+)
 def test_a_bundled_workload_is_cured_and_the_rivals_are_refuted(
     diagnosed: Diagnose, bundled: Bundled
 ) -> None:

@@ -131,6 +131,7 @@ BAD = (
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_two_settings_that_fail_together_are_found_among_nine(diagnosed: Diagnose) -> None:
     diagnosis = diagnosed(WORKLOAD, *BAD.split(), good=GOOD)
     assert diagnosis.verdict == "fixed"
@@ -158,6 +159,7 @@ SECOND_BAD = "rate=1e-6 decay=60 hidden=20 batch=24 noise=0.15 clip=2.0 seed=3".
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_of_two_faults_both_are_reverted(diagnosed: Diagnose) -> None:
     diagnosis = diagnosed(SECOND, *SECOND_BAD, good=("rate=0.01",))
     assert diagnosis.verdict == "fixed"
@@ -205,6 +207,7 @@ class TestARunOfMLflow:
         return log
 
     @pytest.mark.slow
+    @pytest.mark.long
     def test_its_parameters_are_the_good_settings(
         self, logged: Callable[..., tuple[str, str]], diagnosed: Diagnose
     ) -> None:

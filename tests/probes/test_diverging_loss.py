@@ -41,3 +41,10 @@ def test_nothing_is_found(optimize, losses, metric, options) -> None:
 def test_adversaries_have_several_losses_in_a_step(optimize) -> None:
     rows = [("loss", "loss.value", 50.0)]
     assert not list(DivergingLoss().read(optimize(RISING, STUCK, ratio=0.5, rows=rows), ACCURACY))
+
+
+def test_a_loss_of_which_a_term_was_rescaled_says_nothing(optimize) -> None:
+    trace = optimize(RISING, STUCK, ratio=0.5)
+    trace.feed({"event": "term", "where": "penalty"})
+    trace.feed({"event": "applied", "remedy": "R202", "target": "penalty", "detail": "", "step": 0})
+    assert not list(DivergingLoss().read(trace, ACCURACY))

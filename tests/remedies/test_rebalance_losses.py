@@ -167,6 +167,7 @@ def test_what_is_computed_in_every_step_is_advice() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_it_cures_a_script_of_another_kind(run_script) -> None:
     metric = Objective(name="val_depth_error", mode="min")
     for seed in (1, 2):

@@ -150,6 +150,6 @@ def test_it_cures_a_segmenter_whose_mixers_are_loud(run_script) -> None:
             {s.code for probe in probes for s in probe.read(trace, metric) if s.alarming}
             for trace in (sick, cured)
         )
-        assert (before, after) == ({"P501"}, set())
+        assert "P501" in before and not after
         together = next(iter(remedies["R501"].targets([], sick)))
         assert set(together.split(",")) == set(action.targets)
