@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from probes import _headway, _optimizers, _series
+from probes import _harm, _headway, _optimizers, _series
 from probes.objective import Objective
 from probes.trace import Trace
 
@@ -52,7 +52,8 @@ def crawl(trace: Trace, metric: Objective | None) -> Crawl | None:
     included. Where no matrix of any optimizer went a tenth of its own norm, the model is still the
     one that was drawn at random, or loaded. That is fine where it does well, or where there is
     nothing to be learned: then the gradients of different batches point anywhere. Below a
-    hundredth of the norm that is no excuse: whether there is anything to learn was not tried.
+    hundredth of the norm that is no excuse for a model that predicts no better than a constant:
+    whether there is anything to learn was not tried.
     """
     places = _optimizers.groups(trace)
     found = {
@@ -68,7 +69,8 @@ def crawl(trace: Trace, metric: Objective | None) -> Crawl | None:
         or 0.0
         for place in found
     )
-    if found[where] >= _HARDLY or (steady < STEADY and found[where] >= _NOT_TRIED):
+    not_tried = found[where] < _NOT_TRIED and _harm.knows_nothing(trace)
+    if found[where] >= _HARDLY or (steady < STEADY and not not_tried):
         return None
     if not _headway.got_nowhere(trace, metric):
         return None

@@ -26,8 +26,9 @@ class SlowTraining(Probe):
         shorter than a tenth of the matrix's own norm (a usual run goes one to ten times its norm:
         a thousandth per step). At the same time the gradients of different batches point the same
         way (a cosine of 0.1 or more in the second half: there is something to be learned; below a
-        hundredth of the norm that was not even tried), and the metric, or the training loss where
-        no best value of the metric is known, got nowhere. A rate that is merely low moves the
+        hundredth of the norm, where predictions are no better than a constant, that was not even
+        tried), and the metric, or the training loss where no best value of the metric is known,
+        got nowhere. A rate that is merely low moves the
         weights farther. Where clipping (P306) or a setting of the optimizer (P307) is what
         shortens the steps, it is left to them. Severity rises from 0.5 to 1 at a way of a
         thousandth of the norm.
@@ -44,7 +45,16 @@ class SlowTraining(Probe):
 
     code = "P304"
     name = "slow-training"
-    signals = ("update.norm", "weight.norm", "optimizer.lr", "optimizer.steadiness", "loss.value")
+    signals = (
+        "update.norm",
+        "weight.norm",
+        "optimizer.lr",
+        "optimizer.steadiness",
+        "loss.value",
+        "prediction.loss",
+        "label.entropy",
+        "fit.explained",
+    )
 
     def read(self, trace: Trace, metric: Objective | None = None) -> Iterable[Symptom]:
         """See `Probe.read`."""

@@ -19,7 +19,7 @@ SECOND = ROOT / "sick" / "context_collapse.py"
 FIRST = ROOT.parent / "workloads" / "context_collapse" / "sick.py"
 SHORT = ("--rounds", "6")
 MAE = Objective(name="val_mae", mode="min")
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 def alarms(trace: Trace, metric: Objective | None) -> dict[str, str | None]:

@@ -43,7 +43,10 @@ def test_nothing_is_found(optimize, metric, options) -> None:
 
 
 def test_weights_that_were_never_moved_tell_of_themselves(optimize) -> None:
-    assert list(SlowTraining().read(optimize(FLAT, STUCK, ratio=1e-5, steadiness=0.02), ACCURACY))
+    for loss, found in ((1.0, True), (0.5, False)):
+        rows = [("train.py:20", "prediction.loss", loss), ("train.py:20", "label.entropy", 1.0)]
+        trace = optimize(FLAT, STUCK, ratio=1e-5, steadiness=0.02, rows=rows)
+        assert bool(list(SlowTraining().read(trace, ACCURACY))) is found
 
 
 def test_a_mild_clipping_is_not_to_blame(optimize) -> None:

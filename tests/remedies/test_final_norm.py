@@ -99,6 +99,7 @@ def test_the_targets_of_one_class_come_together(treat) -> None:
     assert list(remedies["R103"].targets(found, trace)) == ["first,third"]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_another_script_with_the_same_fault_is_cured(run_script) -> None:
     from probes import probes

@@ -152,6 +152,7 @@ def make_kl() -> Trace:
     return Trace.of(event | {"step": step} for step in range(10))
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "name, target", [("mute-noise", "Forecaster"), ("drop-term", "divergence")]

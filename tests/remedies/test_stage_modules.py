@@ -132,6 +132,7 @@ def test_all_loud_branches_together_then_each_alone(treat) -> None:
     assert list(remedy.targets([symptom], Trace())) == []
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_it_cures_a_segmenter_whose_mixers_are_loud(run_script) -> None:
     action = Action(
