@@ -9,10 +9,10 @@ import pytest
 
 from agent.candidate import Candidate
 from agent.ranking import rank
-from corpus import GROUPS, Sick, load
 from probes import Objective, Symptom, Trace, probes
 from remedies import remedies
 from remedies.treatment import CONTROL, Action, Treatment
+from tests.corpus import GROUPS, Sick, load
 
 pytestmark = pytest.mark.slow
 

@@ -1,18 +1,14 @@
 """Forces healthy but noisy scripts into trials, ten times each: none may end with a fix.
 
-python tests/benchmarks/abstention.py
+python -m tests.benchmarks.abstention
 """
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import click
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from corpus import ROOT
-from corpus.command import FURTHER, diagnose
+from tests.corpus import ROOT
+from tests.corpus.command import FURTHER, diagnose
 
 _SCRIPTS = ("memorises_noisy_labels.py", "dropout_regression.py")
 _FORCED = ("scale-learning-rate", "inject-noise", "average-weights", "enlarge-batch")

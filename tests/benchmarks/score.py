@@ -1,23 +1,20 @@
 """Scores the agent on the corpus: every fault diagnosed, its healthy twin observed.
 
-python tests/benchmarks/score.py                      # every fault, at three seeds
-python tests/benchmarks/score.py dead_relus --seeds 1 # some, at one
-python tests/benchmarks/score.py --update             # and the table goes into README.md
+python -m tests.benchmarks.score                      # every fault, at three seeds
+python -m tests.benchmarks.score dead_relus --seeds 1 # some, at one
+python -m tests.benchmarks.score --update             # and the table goes into README.md
 """
 
 from __future__ import annotations
 
 import re
 import statistics
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 import click
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from corpus import ROOT, Sick, load
-from corpus.command import FURTHER, Answer, diagnose
+from tests.corpus import ROOT, Sick, load
+from tests.corpus.command import FURTHER, Answer, diagnose
 
 BEGIN, END = "<!-- corpus -->", "<!-- end of corpus -->"
 _HEADER = (

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from corpus import ROOT
+from tests.corpus import ROOT
 
 Answer = dict[str, Any]
 
