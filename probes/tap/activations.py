@@ -16,10 +16,11 @@ from torch.utils.hooks import RemovableHandle
 from torch.utils.weak import WeakIdKeyDictionary
 
 from probes.tap.calls import CallLog
+from probes.tap.dense import is_plain
 from probes.tap.locate import Sources
 from probes.tap.modules import ModuleTree
 from probes.tap.statistics import Collector, first_tensor
-from probes.tap.unit_statistics import Silence, is_plain, saturation
+from probes.tap.unit_statistics import Silence, saturation
 from probes.trace import Event
 
 OPERATIONS = {

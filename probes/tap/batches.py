@@ -111,7 +111,7 @@ class BatchWatch:
         elements = float(source.numel()) if isinstance(source, Tensor) else 0.0
         if isinstance(source, list | tuple) and source and isinstance(source[0], Tensor):
             elements = self._taken.get(id(source[0]), (None, 0.0, ""))[1]
-        line = self._line()
+        line = self._sources.line() or ""
         if _permutes(args, result):
             self._permuted = {**dict(list(self._permuted.items())[-7:])}
             self._permuted[id(result)] = weakref.ref(result), line
@@ -124,7 +124,8 @@ class BatchWatch:
     def _look(self, batch: Tensor, labels: Tensor) -> None:
         rows = fingerprints(batch)
         available, made = self._origin(batch)
-        where = f"{self._line()}|{made}|{self._origin(labels)[1]}"
+        line = self._sources.line() or ""
+        where = f"{line}|{made}|{self._origin(labels)[1]}"
         found = {"batch.available": available}
         if self._before is not None:
             previous, known = self._before
@@ -142,10 +143,6 @@ class BatchWatch:
         if samples:
             return samples / len(batch), line
         return max(1.0, elements / batch.numel()), line
-
-    def _line(self) -> str:
-        frame = next(iter(self._sources.stack()), None)
-        return "" if frame is None else self._sources.place(frame.f_code, frame.f_lineno)
 
 
 def _samples(loader: DataLoader[Any] | None, batch: Tensor) -> int:

@@ -74,11 +74,11 @@ class BroadcastWatch:
             one, other = given.get("input"), given.get("target")
             if is_dense(one) and is_dense(other) and given.get("reduction", "mean") != "none":
                 inflated = inflation(one, other)
-                self._add(self._line(), inflated)
+                self._add(self._sources.line() or "", inflated)
         elif name in ARITHMETIC and len(args) > 1 and result.grad_fn is not None:
             one, other = args[0], args[1]
             if is_dense(one) and is_dense(other) and is_mistaken(one, other):
-                self._noted[result.grad_fn] = self._line(), inflation(one, other)
+                self._noted[result.grad_fn] = self._sources.line() or "", inflation(one, other)
 
     def _look(self, loss: Tensor, terms: list[LossTerm]) -> None:
         if self._noted:
@@ -89,10 +89,6 @@ class BroadcastWatch:
     def _add(self, line: str, inflated: float) -> None:
         found = {"loss.broadcast": float(inflated > 1), "loss.inflation": inflated}
         self._collector.add("train", line, found)
-
-    def _line(self) -> str:
-        frame = next(iter(self._sources.stack()), None)
-        return "" if frame is None else self._sources.place(frame.f_code, frame.f_lineno)
 
 
 def inflation(one: Tensor, other: Tensor) -> float:

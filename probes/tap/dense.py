@@ -29,3 +29,8 @@ def is_dense(value: object) -> TypeGuard[Tensor]:
 def is_dense_float(value: object) -> TypeGuard[Tensor]:
     """Whether it is such a tensor of floating-point numbers."""
     return is_dense(value) and value.is_floating_point()
+
+
+def is_plain(value: object) -> TypeGuard[Tensor]:
+    """Whether it is such a tensor of no class but torch's own."""
+    return type(value) in (Tensor, torch.nn.Parameter) and is_dense_float(value)

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from probes.tap.calls import CallLog
+from probes.tap.dense import is_plain
 from probes.tap.finite_graph import breaks, leaves_among, nodes_below
 from probes.tap.locate import Sources
 from probes.tap.losses import LossWatch
-from probes.tap.unit_statistics import is_plain
 from probes.trace import Event
 
 RISKY = {
@@ -92,7 +92,7 @@ class FiniteWatch:
         if output is None or not is_plain(output) or output.device.type != "cpu":
             return
         if name in RISKY and output.requires_grad:
-            source = self._line()
+            source = self._sources.line()
             if source is not None:
                 self._order.append((RISKY[name], source))
                 self._watch_gradients(name, source, args, output)
@@ -102,7 +102,7 @@ class FiniteWatch:
         if all(bool(torch.isfinite(t).all()) for t in inputs if is_plain(t)) or (
             name in ("softmax", "log_softmax") and bool(torch.isnan(output).any())
         ):
-            self._tell(name, self._line(), "forward")
+            self._tell(name, self._sources.line(), "forward")
 
     def _watch_gradients(self, name: str, source: str, args: Any, output: Tensor) -> None:
         """See whether a finite gradient of the output makes one of an input that is not."""
@@ -159,10 +159,6 @@ class FiniteWatch:
         if len(lines) == 1:
             ((line, kind),) = lines.items()
             self._tell(_operation(kind), line, "backward")
-
-    def _line(self) -> str | None:
-        frame = next(iter(self._sources.stack()), None)
-        return None if frame is None else self._sources.place(frame.f_code, frame.f_lineno)
 
     def _tell(self, operation: str, source: str | None, direction: str) -> None:
         if source is not None:

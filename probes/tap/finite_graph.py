@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import Node
 
-from probes.tap.unit_statistics import is_plain
+from probes.tap.dense import is_plain
 
 _MOST_NODES = 20_000
 

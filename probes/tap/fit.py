@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from probes.tap.calls import CallLog
+from probes.tap.dense import is_plain
 from probes.tap.locate import Sources
 from probes.tap.statistics import Collector
-from probes.tap.unit_statistics import is_plain
 
 _LOSSES = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 _MOST_VALUES = 65_536
@@ -54,12 +54,11 @@ class FitWatch:
             return
         if predicted.shape != target.shape or target.requires_grad or predicted.shape[0] < 4:
             return
-        frame = next(iter(self._sources.stack()), None)
-        if frame is None:
+        where = self._sources.line()
+        if where is None:
             return
         with torch.no_grad():
             found = {"fit.explained": explained(predicted.detach(), target.detach())}
-        where = self._sources.place(frame.f_code, frame.f_lineno)
         self._collector.add("train", where, found)
 
 

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook
 from torch.utils.hooks import RemovableHandle
 
+from probes.tap.dense import is_plain
 from probes.tap.modules import ModuleTree
 from probes.tap.statistics import Collector, first_tensor
-from probes.tap.unit_statistics import is_plain
 
 _MOST_STEPS = 256
 """Steps back in time that are followed through a recurrent layer."""

@@ -69,10 +69,6 @@ class LifecycleWatch:
 
         return uninstall
 
-    def line(self) -> str | None:
-        """The user's line that is at work."""
-        return self._optimizers.line()
-
     def add_optimizer(self, optimizer: Optimizer) -> None:
         """Follow an optimizer that was just made."""
         earlier = {id(p) for module in self._tree.alive() for p in module.parameters(recurse=False)}

@@ -56,6 +56,13 @@ class Sources:
             frame = frame.f_back
         return found
 
+    def line(self) -> str | None:
+        """The user's line that is at work, ``file.py:12``."""
+        frame: FrameType | None = sys._getframe()
+        while frame is not None and self.name(frame.f_code.co_filename) is None:
+            frame = frame.f_back
+        return None if frame is None else self.place(frame.f_code, frame.f_lineno)
+
     def tensors(self) -> dict[int, str]:
         """Names of the trained tensors among the variables at work, by identity."""
         found: dict[int, str] = {}

@@ -82,7 +82,7 @@ class ActivationWatch:
     def _look(
         self, loss: str, scores: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> None:
-        line = self._line()
+        line = self._sources.line() or ""
         node = activation_of(scores)
         if node is not None:
             kind = node.name().partition("Backward")[0].lower()
@@ -102,12 +102,8 @@ class ActivationWatch:
             and not module._modules
             and not any(True for _ in module.parameters())
         ):
-            return self._tree.name(module) or self._line()
-        return self._line()
-
-    def _line(self) -> str:
-        frame = next(iter(self._sources.stack()), None)
-        return "" if frame is None else self._sources.place(frame.f_code, frame.f_lineno)
+            return self._tree.name(module) or self._sources.line() or ""
+        return self._sources.line() or ""
 
 
 def activation_of(scores: Tensor) -> Node | None:

@@ -95,8 +95,7 @@ class NoGradBlocks:
         if torch.compiler.is_compiling() or not self._is_the_users():
             return
         self._open.append(block)
-        frame = next(iter(self._sources.stack()), None)
-        self.line = None if frame is None else self._sources.place(frame.f_code, frame.f_lineno)
+        self.line = self._sources.line()
         if self._is_due():
             self._looking = True
             self._calls.switch_on()

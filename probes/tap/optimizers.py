@@ -71,8 +71,7 @@ class Optimizers:
 
     def line(self) -> str | None:
         """The user's line that is at work."""
-        frame = next(iter(self._sources.stack()), None)
-        return None if frame is None else self._sources.place(frame.f_code, frame.f_lineno)
+        return self._sources.line()
 
     def tell(self, optimizer: Optimizer) -> str:
         """Say from within a step of an optimizer which lines led to it, where that is news.

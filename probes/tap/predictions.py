@@ -68,10 +68,7 @@ class PredictionWatch:
             return
         if name == "gather" and not _picks_labels(scores, labels, given["dim"]):
             return
-        frame = next(iter(self._sources.stack()), None)
-        where = (
-            "predictions" if frame is None else self._sources.place(frame.f_code, frame.f_lineno)
-        )
+        where = self._sources.line() or "predictions"
         self._seen[where] = self._seen.get(where, 0) + 1
         if self._seen[where] > _MOST_CALLS:
             return

@@ -67,10 +67,9 @@ class TargetWatch:
                 predicted, target = target, predicted
             if predicted.grad_fn is None:
                 return
-        frame = next(iter(self._sources.stack()), None)
-        if frame is None or target.shape[0] < _FEWEST:
+        where = self._sources.line()
+        if where is None or target.shape[0] < _FEWEST:
             return
-        where = self._sources.place(frame.f_code, frame.f_lineno)
         self._seen[where] = self._seen.get(where, 0) + 1
         if self._seen[where] <= _MOST_CALLS:
             phase: Phase = "train" if predicted.requires_grad else "eval"

@@ -17,19 +17,6 @@ _BOUND = {"tanh": 0.99, "sigmoid": 0.98}
 there its slope is less than 4 % of the largest one."""
 
 
-def is_plain(tensor: Tensor) -> bool:
-    """Whether the values of a tensor can be looked at: no transform, no trace, no sparse layout."""
-    return (
-        isinstance(tensor, Tensor)
-        and type(tensor) in (Tensor, torch.nn.Parameter)
-        and tensor.layout == torch.strided
-        and tensor.device.type != "meta"
-        and tensor.is_floating_point()
-        and tensor.numel() > 0
-        and not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
-    )
-
-
 def sampled(rows: Tensor) -> Tensor:
     """Some of the rows of a large matrix, evenly spread."""
     return rows[:: max(1, -(-rows.numel() // _MOST_VALUES))]

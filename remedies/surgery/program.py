@@ -110,7 +110,7 @@ class Program:
 
     def line(self) -> str | None:
         """The user's line that is at work, ``train.py:12``."""
-        return self._tap.lifecycle.line()
+        return self._tap.sources.line()
 
     def line_of(self, frame: FrameType) -> str | None:
         """The line that a frame is at; None where it is not of the user's code."""
