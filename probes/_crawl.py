@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from probes import _harm, _headway, _optimizers, _series
+from probes import _harm, _knowledge, _optimizers, _series
 from probes.objective import Objective
 from probes.trace import Trace
 
@@ -69,10 +69,10 @@ def crawl(trace: Trace, metric: Objective | None) -> Crawl | None:
         or 0.0
         for place in found
     )
-    not_tried = found[where] < _NOT_TRIED and _harm.knows_nothing(trace)
+    not_tried = found[where] < _NOT_TRIED and _knowledge.knows_nothing(trace)
     if found[where] >= _HARDLY or (steady < STEADY and not not_tried):
         return None
-    if not _headway.got_nowhere(trace, metric):
+    if not _harm.got_nowhere(trace, metric):
         return None
     line, share = _optimizers.clipped_to(trace)
     return Crawl(where, found[where], steady, line if share <= _TIGHT else "", share)

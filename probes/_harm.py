@@ -1,28 +1,26 @@
-"""Whether a run suffers: it learned next to nothing, or its metric is stuck far from its best.
+"""Whether a run is harmed: it learned next to nothing, or got nowhere, or is stuck.
 
 A sign such as dead units occurs in healthy runs, too. What makes it a fault is that the run gets
-nowhere. Two things tell that: what the model knows of the targets that it is trained on, and the
-metric.
+nowhere. Three things tell that: what the model knows of the targets that it is trained on, how far
+the training loss came, and the metric.
 """
 
 from __future__ import annotations
 
 import statistics
 
-from probes import _progress, _series
+from probes import _knowledge, _optimizers, _progress, _series
 from probes.objective import Objective
 from probes.trace import Trace
 
-_NO_BETTER = 0.9
-"""Share of the labels' entropy from which on a cross-entropy says that nothing is known."""
-_EXPLAINS_NOTHING = 0.1
-"""Share of the targets' variance up to which nothing is explained."""
-_FAR_WORSE = 3.0
-"""Loss of a model over that of a constant from which on it is far worse."""
 _STILL = 0.03
 """Share of the range by which the metric's mean changes from the second to the last third of its
 reports, from which on it moves."""
 _FEWEST_REPORTS = 4
+_NOWHERE = 0.1
+_SLIGHTLY = 0.5
+_TOSSED = 0.15
+"""Share of what is left that a metric which is tossed about may gain within a quarter of a run."""
 
 
 def suffers(trace: Trace, metric: Objective | None) -> bool:
@@ -30,57 +28,47 @@ def suffers(trace: Trace, metric: Objective | None) -> bool:
 
     A run that still gets better does not suffer, unless it is far worse than a constant.
     """
-    if _worse_than_nothing(trace):
+    if _knowledge.is_far_off(trace):
         return True
     if metric is not None and _still_improves(trace, metric):
         return False
-    if knows_nothing(trace):
+    if _knowledge.knows_nothing(trace):
         return True
     return metric is not None and _stuck(trace, metric)
 
 
-def knows_nothing(trace: Trace) -> bool:
-    """Whether the model predicts no better than a constant, in the second half of the run.
+def learns_little(trace: Trace, metric: Objective | None) -> bool:
+    """Whether a bounded metric is stuck far from its best; else, whether the loss knows little."""
+    if _progress.left(trace, metric) is not None:
+        return _progress.is_stuck(trace, metric, _TOSSED)
+    unknown = _knowledge.ignorance(trace)
+    return unknown is not None and unknown >= _knowledge.LITTLE
 
-    Of several losses with targets, all have to say so.
+
+def got_nowhere(trace: Trace, metric: Objective | None, kept: float = 0.7) -> bool:
+    """Whether nearly all is still to be gained.
+
+    The metric went less than a tenth of its way since the first report and more than a fifth is
+    left; or the training loss is still ``kept`` of its first value or more, and the metric went
+    less than half of its way. Where the best value of the metric is not known, the loss decides.
     """
-    found = [*_classification(trace), *_regression(trace)]
-    return bool(found) and all(found)
+    loss = _loss_kept(trace)
+    found = _progress.way(trace, metric)
+    if found is None:
+        return loss is not None and loss >= kept
+    gone, left = found
+    if left <= _progress.FAR:
+        return False
+    return gone < _NOWHERE or (gone < _SLIGHTLY and loss is not None and loss >= kept)
 
 
-def _worse_than_nothing(trace: Trace) -> bool:
-    """Whether predictions are far from all targets: a constant would be much better."""
-    losses = [
-        (_late(trace, where, "prediction.loss"), _late(trace, where, "label.entropy"))
-        for where in trace.places("prediction.loss")
-    ]
-    shares = [_late(trace, where, "fit.explained") for where in trace.places("fit.explained")]
-    far = [loss > _FAR_WORSE * labels for loss, labels in losses if loss and labels]
-    far += [share < 1 - _FAR_WORSE for share in shares if share is not None]
-    return bool(far) and all(far)
-
-
-def _late(trace: Trace, where: str, name: str) -> float | None:
-    return _series.second_half(trace.signal("train", where, name), trace.steps)
-
-
-def knows_something(trace: Trace) -> bool:
-    """Whether the model is known to predict better than a constant."""
-    return not all([*_classification(trace), *_regression(trace)])
-
-
-def _classification(trace: Trace) -> list[bool]:
-    found = []
-    for where in trace.places("prediction.loss"):
-        loss, labels = _late(trace, where, "prediction.loss"), _late(trace, where, "label.entropy")
-        if loss is not None and labels:
-            found.append(loss >= _NO_BETTER * labels)
-    return found
-
-
-def _regression(trace: Trace) -> list[bool]:
-    shares = [_late(trace, where, "fit.explained") for where in trace.places("fit.explained")]
-    return [share <= _EXPLAINS_NOTHING for share in shares if share is not None]
+def _loss_kept(trace: Trace) -> float | None:
+    """The training loss of the second half over the first one, the median; None if unknown."""
+    course = _optimizers.losses(trace)
+    late = _series.second_half(course, trace.steps)
+    if len(course) < 6 or late is None or course.values[0] <= 0:
+        return None
+    return late / course.values[0]
 
 
 def _still_improves(trace: Trace, metric: Objective) -> bool:
@@ -98,11 +86,11 @@ def _stuck(trace: Trace, metric: Objective) -> bool:
     curve = metric.series(trace).finite.values
     if len(curve) < _FEWEST_REPORTS:
         return False
-    headroom = metric.headroom(curve[0], metric.final(trace))
-    if metric.upper_bound is not None and metric.mode == "max":
-        return headroom is not None and headroom[1] > _progress.FAR
+    if metric.bounded:
+        left = _progress.left(trace, metric)
+        return left is not None and left > _progress.FAR
     # Where a floor may lie anywhere, only a run that never got off the ground is known to be stuck.
-    return not knows_something(trace) and _gone(curve, metric) < 0.1
+    return not _knowledge.knows_something(trace) and _gone(curve, metric) < _NOWHERE
 
 
 def _gone(curve: list[float], metric: Objective) -> float:

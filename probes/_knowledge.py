@@ -1,41 +1,56 @@
-"""How much a model knows of what its loss asks for, whatever the scale of the loss."""
+"""How much a model knows of what its losses ask for, whatever the scale of the losses."""
 
 from __future__ import annotations
 
-from probes import _progress, _series
-from probes.objective import Objective
+from probes import _series
 from probes.trace import Phase, Trace
 
-_TOSSED = 0.15
-"""Share of what is left that a metric which is tossed about may gain within a quarter of a run."""
 LITTLE = 0.5
 """Share of what there is to know that is not known by a model that learns little."""
+_NOTHING = 0.9
+"""Share from which on nothing is known that a constant does not say as well."""
+_FAR_WORSE = 3.0
+"""Share from which on a constant would be much better."""
 
 
-def ignorance(trace: Trace, phase: Phase = "train") -> float | None:
-    """The share of what there is to know that is not known, of the loss that knows the least.
+def unknown(trace: Trace, phase: Phase = "train") -> list[float]:
+    """For each loss with targets, the share of what there is to know that is not known.
 
     For regressions the mean squared error over the variance of the targets, for classifications
     the cross-entropy over the entropy of the labels: 1 is what the mean or the class shares alone
-    give. Medians over the second half of the run; None where no loss tells.
+    give. Medians over the second half of the run.
     """
-    found = []
-    for where in trace.places("target.unexplained", phase):
-        found.append(_late(trace, phase, where, "target.unexplained"))
+    found = [
+        _late(trace, phase, where, "target.unexplained")
+        for where in trace.places("target.unexplained", phase)
+    ]
     for where in trace.places("prediction.loss", phase):
         loss = _late(trace, phase, where, "prediction.loss")
         entropy = _late(trace, phase, where, "label.entropy")
         found.append(loss / entropy if loss is not None and entropy else None)
-    known = [value for value in found if value is not None]
-    return max(known) if known else None
+    return [share for share in found if share is not None]
 
 
-def learns_little(trace: Trace, metric: Objective | None) -> bool:
-    """Whether a bounded metric is stuck far from its best; else, whether the loss knows little."""
-    if _progress.left(trace, metric) is not None:
-        return _progress.is_stuck(trace, metric, _TOSSED)
-    unknown = ignorance(trace)
-    return unknown is not None and unknown >= LITTLE
+def ignorance(trace: Trace, phase: Phase = "train") -> float | None:
+    """The share that is not known of the loss that knows the least; None where no loss tells."""
+    return max(unknown(trace, phase), default=None)
+
+
+def knows_nothing(trace: Trace) -> bool:
+    """Whether the model predicts no better than a constant; of several losses, all say so."""
+    shares = unknown(trace)
+    return bool(shares) and min(shares) >= _NOTHING
+
+
+def knows_something(trace: Trace) -> bool:
+    """Whether some loss is known to be better than a constant's."""
+    return any(share < _NOTHING for share in unknown(trace))
+
+
+def is_far_off(trace: Trace) -> bool:
+    """Whether predictions are so far from all targets that a constant would be much better."""
+    shares = unknown(trace)
+    return bool(shares) and min(shares) > _FAR_WORSE
 
 
 def _late(trace: Trace, phase: Phase, where: str, name: str) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from probes import _headway, _optimizers, _series
+from probes import _harm, _optimizers, _series
 from probes.base import Probe
 from probes.objective import Objective
 from probes.symptom import ALARM, Symptom
@@ -59,7 +59,7 @@ class DivergingLoss(Probe):
         if level < _RISEN * first or above < _PERSISTS * len(late):
             return
         places = _optimizers.groups(trace)
-        if not places or not _headway.got_nowhere(trace, metric):
+        if not places or not _harm.got_nowhere(trace, metric):
             return
         where = max(places, key=lambda place: _optimizers.leap(trace, place))
         if (_optimizers.longest_path(trace, where) or 0.0) < _FAR:

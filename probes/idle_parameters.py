@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from probes import _progress, _remaining
+from probes import _progress
 from probes._parts import Part, parts
 from probes.base import Probe
 from probes.objective import Objective
@@ -61,9 +61,9 @@ class IdleParameters(Probe):
             told += 1
             kind, line = cut
             on_purpose = kind in ("no_grad", "frozen")
-            harmed = part.is_mostly("fresh") and _remaining.leaves(trace, metric, _progress.FAR)
+            harmed = part.is_mostly("fresh") and _progress.leaves(trace, metric, _progress.FAR)
             if on_purpose or metric is None:
-                harmed = harmed and _remaining.stuck(trace, metric)
+                harmed = harmed and not _progress.went_half_way(trace, metric)
             yield Symptom(
                 code=self.code,
                 name=self.name,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from probes import _knowledge, _series
+from probes import _harm, _series
 from probes.base import Probe
 from probes.objective import Objective
 from probes.symptom import Symptom
@@ -61,7 +61,7 @@ class InputScale(Probe):
             reason = _reason(evidence) if len(evidence) == len(found) else None
             if reason is None:
                 continue
-            harms = _knowledge.learns_little(trace, metric) or _broke(trace)
+            harms = _harm.learns_little(trace, metric) or _broke(trace)
             yield Symptom(
                 code=self.code,
                 name=self.name,

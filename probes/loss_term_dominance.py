@@ -83,7 +83,7 @@ class LossTermDominance(Probe):
         self, trace: Trace, metric: Objective | None, dominant: str, others: list[str]
     ) -> str | None:
         """The drowned term that the metric follows instead of the dominating one, if it does."""
-        if metric is None or _progress.metric_moved(trace, metric, 0.5) is not False:
+        if metric is None or _progress.went_half_way(trace, metric):
             return None
         curve = metric.series(trace)
         alike = {

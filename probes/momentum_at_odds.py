@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from probes import _headway, _optimizers
+from probes import _harm, _optimizers, _progress
 from probes.base import Probe
 from probes.objective import Objective
 from probes.symptom import Symptom
@@ -51,7 +51,7 @@ class MomentumAtOdds(Probe):
 
     def read(self, trace: Trace, metric: Objective | None = None) -> Iterable[Symptom]:
         """See `Probe.read`."""
-        harmed = _headway.got_nowhere(trace, metric) or _headway.fell_back(trace, metric)
+        harmed = _harm.got_nowhere(trace, metric) or _progress.fell_back(trace, metric)
         found = [
             symptom
             for where in _optimizers.groups(trace)

@@ -44,6 +44,11 @@ class Objective(BaseModel):
             return 0.0
         return 1.0 if _words.tokens(self.name) & _words.BOUNDED_BY_ONE else None
 
+    @property
+    def bounded(self) -> bool:
+        """Whether the best value is known for sure; the floor of a loss is not."""
+        return self.mode == "max" and self.upper_bound is not None
+
     def series(self, trace: Trace) -> Series:
         """The curve of the metric in a run; empty when the run did not report it."""
         if self.source == "backward":

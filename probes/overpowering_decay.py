@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable
 
-from probes import _headway, _optimizers
+from probes import _harm, _optimizers
 from probes.base import Probe
 from probes.objective import Objective
 from probes.symptom import ALARM, Symptom
@@ -55,7 +55,7 @@ class OverpoweringDecay(Probe):
 
     def read(self, trace: Trace, metric: Objective | None = None) -> Iterable[Symptom]:
         """See `Probe.read`."""
-        if not _headway.got_nowhere(trace, metric):
+        if not _harm.got_nowhere(trace, metric):
             return
         for where in _optimizers.groups(trace):
             decay = _optimizers.setting(trace, where, "weight_decay") or 0.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from probes import _progress, _remaining
+from probes import _progress
 from probes.base import Probe
 from probes.objective import Objective
 from probes.symptom import ALARM, Symptom
@@ -53,7 +53,7 @@ class SchedulerCadence(Probe):
             if fall is None:
                 continue
             share = 1.0 - fall / trace.steps
-            harmed = _remaining.leaves(trace, metric, _progress.FAR) and _stays(trace, metric, fall)
+            harmed = _progress.leaves(trace, metric, _progress.FAR) and _stays(trace, metric, fall)
             peak = max(rates.values)
             moved = [p for p in trace.places("schedule.position") if p.startswith(f"{where}@")]
             line = moved[0].rpartition("@")[2] if moved else None

@@ -53,7 +53,7 @@ class SlowTraining(Probe):
         "loss.value",
         "prediction.loss",
         "label.entropy",
-        "fit.explained",
+        "target.unexplained",
     )
 
     def read(self, trace: Trace, metric: Objective | None = None) -> Iterable[Symptom]:

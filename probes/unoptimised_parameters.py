@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from probes import _progress, _remaining
+from probes import _progress
 from probes._parts import Part, parts
 from probes.base import Probe
 from probes.objective import Objective
@@ -57,8 +57,8 @@ class UnoptimisedParameters(Probe):
         nothing = _holds_nothing(trace)
         for part in found[:_MOST]:
             fresh = part.is_mostly("fresh")
-            harmed = _remaining.leaves(trace, metric, _progress.FAR) and (
-                fresh or _remaining.stuck(trace, metric)
+            harmed = _progress.leaves(trace, metric, _progress.FAR) and (
+                fresh or not _progress.went_half_way(trace, metric)
             )
             severity = 1.0 if nothing else 0.3
             if harmed and not nothing:

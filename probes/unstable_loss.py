@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from probes import _headway, _optimizers, _series
+from probes import _harm, _optimizers, _progress, _series
 from probes.base import Probe
 from probes.objective import Objective
 from probes.symptom import ALARM, Symptom
@@ -102,9 +102,9 @@ class UnstableLoss(Probe):
 
 
 def _is_harmed(trace: Trace, metric: Objective | None, leap: float, overshoot: float) -> bool:
-    if _headway.got_nowhere(trace, metric) or _headway.fell_back(trace, metric):
+    if _harm.got_nowhere(trace, metric) or _progress.fell_back(trace, metric):
         return True
-    found = _headway.way(trace, metric)
+    found = _progress.way(trace, metric)
     blown_up = overshoot >= _BLOWN_UP and leap >= _LEAP
     return found is not None and blown_up and found[1] > 0.2
 

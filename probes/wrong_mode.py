@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from probes import _progress, _remaining
+from probes import _progress
 from probes.base import Probe
 from probes.objective import Objective
 from probes.symptom import Symptom
@@ -74,13 +74,13 @@ class WrongMode(Probe):
             wrong = [p for p in late if p.trained and not p.training and not p.active]
             if len(wrong) >= max(_FEWEST, _PERSISTS * len(late)):
                 left = any(each.training for each in passes if each.step < wrong[0].step)
-                share = _remaining.NEARLY if left else _progress.FAR
+                share = _progress.NEARLY if left else _progress.FAR
                 yield self._symptom(
                     root,
                     passes,
                     wrong,
                     "trained in evaluation mode",
-                    _remaining.leaves(trace, metric, share),
+                    _progress.leaves(trace, metric, share),
                 )
         for root, passes in _by_root(trace, "eval").items():
             wrong = [p for p in passes if p.trained and p.training and p.active]
@@ -90,8 +90,8 @@ class WrongMode(Probe):
                 continue
             reported = set(metric.series(trace).steps) if metric is not None else set()
             hits = sum(p.step in reported or p.step + 1 in reported for p in wrong)
-            harmed = hits >= _REPORTED * len(wrong) and _remaining.leaves(
-                trace, metric, _remaining.NEARLY
+            harmed = hits >= _REPORTED * len(wrong) and _progress.leaves(
+                trace, metric, _progress.NEARLY
             )
             yield self._symptom(root, wrong, wrong, "evaluated in training mode", harmed)
 

@@ -25,7 +25,6 @@ from probes.tap.clipping import ClipWatch
 from probes.tap.data import DataWatch
 from probes.tap.eager import EagerStance
 from probes.tap.finite import FiniteWatch
-from probes.tap.fit import FitWatch
 from probes.tap.forward import ForwardWatch
 from probes.tap.guard import Guard
 from probes.tap.layer_gradients import LayerGradientWatch
@@ -139,7 +138,6 @@ class Tap:
             self.clipping,
             self.data,
             ActivationWatch(self.tree, sources, self.calls, self._collector, emit),
-            FitWatch(sources, self.calls, self._collector),
             LayerGradientWatch(self.tree, self._collector),
             FiniteWatch(sources, self.calls, self.losses, emit, lambda: self.step),
             self.lifecycle,

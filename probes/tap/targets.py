@@ -17,7 +17,9 @@ from probes.trace import Phase
 _REGRESSIONS = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 _DIFFERENCES = ("sub", "subtract", "__rsub__")
 _MOST_CALLS = 2
-_FEWEST = 8
+_FEWEST = 4
+_MOST_VALUES = 65_536
+"""Numbers of one batch that are looked at: whole samples, the first of them."""
 
 
 class TargetWatch:
@@ -91,8 +93,9 @@ def fit(predicted: Tensor, target: Tensor) -> dict[str, Tensor]:
         ``prediction.scale``: root mean square of the predictions. Nothing where the targets do not
         vary.
     """
-    wanted = target.detach().double().flatten(1) if target.dim() > 1 else target.double()[:, None]
-    said = predicted.detach().double().reshape(wanted.shape)
+    rows = max(_FEWEST, _MOST_VALUES * len(target) // target.numel())
+    wanted = target[:rows].detach().double().reshape(min(rows, len(target)), -1)
+    said = predicted[:rows].detach().double().reshape(wanted.shape)
     variance = wanted.var(0, correction=0).mean()
     return {
         "target.unexplained": (said - wanted).square().mean() / variance,

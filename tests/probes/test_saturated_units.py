@@ -32,9 +32,9 @@ def test_saturated_and_well(make_trace) -> None:
 
 
 def test_a_regression_that_explains_nothing_is_stuck_without_a_metric(make_trace) -> None:
-    nothing = {"fit.explained": [0.01] * 12}
+    nothing = {"target.unexplained": [0.99] * 12}
     (symptom,) = SaturatedUnits().read(trace_of(make_trace, 0.9, [0.4] * 8, **nothing), None)
     assert symptom.alarming
-    something = {"fit.explained": [0.6] * 12}
+    something = {"target.unexplained": [0.4] * 12}
     (symptom,) = SaturatedUnits().read(trace_of(make_trace, 0.9, [0.4] * 8, **something), None)
     assert not symptom.alarming
