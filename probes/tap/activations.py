@@ -79,7 +79,7 @@ class ActivationWatch:
         self._silence: dict[str, Silence] = {}
         self._pending: dict[str, Event] = {}
         self._told: set[str] = set()
-        calls.listeners.append(self._note)
+        calls.listen(self._note, {*OPERATIONS, *MIXING})
 
     def switch_on(self) -> None:
         """Watch the forward passes of the next step."""

@@ -58,7 +58,7 @@ class BatchWatch:
         self._before: tuple[weakref.ref[Tensor], list[float]] | None = None
         self._pairs = Pairs()
         self._done = False
-        calls.listeners.append(self._note)
+        calls.listen(self._note, _TAKEN | _LOSSES | _DIFFERENCES)
 
     def install(self) -> Callable[[], None]:
         """Note the loaders that are iterated; returns what undoes it."""

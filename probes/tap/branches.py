@@ -71,7 +71,7 @@ class BranchWatch:
         self._handles: list[RemovableHandle] = []
         self._origins: Any = WeakIdKeyDictionary()
         self._seen: dict[str, int] = {}
-        calls.listeners.append(self._note)
+        calls.listen(self._note, _ADDING | _KEEPING | _MULTIPLYING)
 
     def switch_on(self) -> None:
         """Watch the forward passes of the next step."""

@@ -51,7 +51,7 @@ class BroadcastWatch:
         self._collector = collector
         self._on = False
         self._noted: dict[Node, tuple[str, float]] = {}
-        calls.listeners.append(self._note)
+        calls.listen(self._note, {*LOSSES, *ARITHMETIC})
         losses.probed.append(self._look)
 
     def switch_on(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import torch
@@ -62,7 +62,18 @@ class CallLog(Interceptor):
         super().__init__()
         self._guard = guard or Guard()
         self._on = False
-        self.listeners: list[CallListener] = []
+        self._listeners: list[tuple[CallListener, Collection[str] | None]] = []
+        self._interested: dict[str, list[CallListener]] = {}
+
+    def listen(self, listener: CallListener, to: Collection[str] | None = None) -> None:
+        """Add a listener.
+
+        Args:
+            listener: Is told of the calls.
+            to: Names of the functions that it is told of; all where it is left out.
+        """
+        self._listeners.append((listener, to))
+        self._interested = {}
 
     @property
     def on(self) -> bool:
@@ -97,17 +108,24 @@ class CallLog(Interceptor):
     ) -> Any:
         result = func(*args, **(kwargs or {}))
         if self._on and not is_transformed():
+            name = getattr(func, "__name__", "")
+            interested = self._interested.get(name)
+            if interested is None:
+                interested = self._interested[name] = [
+                    listener for listener, to in self._listeners if to is None or name in to
+                ]
             with torch._C.DisableTorchFunction():
-                for listener in self.listeners:
-                    self._tell(listener, func, args, kwargs or {}, result)
+                for listener in interested:
+                    try:
+                        listener(func, args, kwargs or {}, result)
+                    except Exception as error:
+                        self._failed(listener, error)
         return result
 
-    def _tell(self, listener: CallListener, *call: Any) -> None:
-        try:
-            listener(*call)
-        except Exception as error:
-            if self._guard.complain(listener, error):
-                self.listeners = [other for other in self.listeners if other is not listener]
+    def _failed(self, listener: CallListener, error: Exception) -> None:
+        if self._guard.complain(listener, error):
+            self._listeners = [entry for entry in self._listeners if entry[0] is not listener]
+            self._interested = {}
 
 
 def _active_modes() -> list[TorchFunctionMode]:

@@ -40,7 +40,7 @@ class CutWatch:
         self._steps = 0
         self._found: dict[int, dict[str, str]] = {}
         self._lines: set[tuple[str, str]] = set()
-        calls.listeners.append(self._note)
+        calls.listen(self._note)
 
     def switch_on(self) -> None:
         """Watch the calls of the next step, if it is one of the first."""

@@ -9,7 +9,7 @@ from probes.tap.broadcasts import BroadcastWatch
 from probes.tap.calls import CallLog
 from probes.tap.inputs import InputWatch
 from probes.tap.locate import Sources
-from probes.tap.loss_inputs import ActivationWatch
+from probes.tap.loss_inputs import LossInputWatch
 from probes.tap.losses import LossWatch
 from probes.tap.modules import ModuleTree
 from probes.tap.statistics import Collector
@@ -32,7 +32,7 @@ class DataWatch:
         self._trained = (
             self._batches,
             BroadcastWatch(sources, calls, losses, collector),
-            ActivationWatch(sources, tree, calls, collector),
+            LossInputWatch(sources, tree, calls, collector),
         )
 
     def install(self) -> Callable[[], None]:

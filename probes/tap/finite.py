@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -66,7 +67,7 @@ class FiniteWatch:
         self._found = False
         self._order: list[tuple[str, str]] = []
         self._known: list[tuple[str, str]] = []
-        calls.listeners.append(self._note)
+        calls.listen(self._note)
         losses.every.append(self._look_at_loss)
 
     def switch_on(self) -> None:
@@ -82,24 +83,22 @@ class FiniteWatch:
     def _note(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
     ) -> None:
-        if not self._on or self._found or torch._C._current_graph_task_id() != -1:
+        if not self._on or type(result) is not Tensor or torch._C._current_graph_task_id() != -1:
             return
-        with contextlib.suppress(Exception), torch.no_grad():
-            self._look(getattr(func, "__name__", ""), args, kwargs, result)
+        if is_plain(result) and result.device.type == "cpu":
+            with contextlib.suppress(Exception):
+                self._look(getattr(func, "__name__", ""), args, kwargs, result)
 
-    def _look(self, name: str, args: Any, kwargs: dict[str, Any], result: Any) -> None:
-        output = result if isinstance(result, Tensor) else None
-        if output is None or not is_plain(output) or output.device.type != "cpu":
-            return
+    def _look(self, name: str, args: Any, kwargs: dict[str, Any], output: Tensor) -> None:
         if name in RISKY and output.requires_grad:
             source = self._sources.line()
             if source is not None:
                 self._order.append((RISKY[name], source))
                 self._watch_gradients(name, source, args, output)
-        if name in _QUIET or bool(torch.isfinite(output).all()):
+        if name in _QUIET or is_finite(output):
             return
         inputs = [t for t in (*args, *kwargs.values()) if isinstance(t, Tensor)]
-        if all(bool(torch.isfinite(t).all()) for t in inputs if is_plain(t)) or (
+        if all(is_finite(t) for t in inputs if is_plain(t)) or (
             name in ("softmax", "log_softmax") and bool(torch.isnan(output).any())
         ):
             self._tell(name, self._sources.line(), "forward")
@@ -110,12 +109,12 @@ class FiniteWatch:
 
         def after(gradient: Tensor) -> None:
             with torch.no_grad(), torch._C.DisableTorchFunction():
-                state["finite"] = is_plain(gradient) and bool(torch.isfinite(gradient).all())
+                state["finite"] = is_plain(gradient) and is_finite(gradient)
 
         def before(gradient: Tensor) -> None:
             with torch.no_grad(), torch._C.DisableTorchFunction():
                 if state["finite"] and not self._found and is_plain(gradient):
-                    if not bool(torch.isfinite(gradient).all()):
+                    if not is_finite(gradient):
                         self._tell(name, source, "backward")
 
         inputs = [t for t in args if isinstance(t, Tensor) and t.requires_grad and is_plain(t)]
@@ -170,3 +169,12 @@ class FiniteWatch:
 def _operation(kind: str) -> str:
     names = [name for name, node in RISKY.items() if node == kind]
     return names[0] if names else kind
+
+
+def is_finite(tensor: Tensor) -> bool:
+    """Whether no element is NaN or infinite.
+
+    The sum tells it in one pass over the memory; only where it overflows, each element is asked.
+    """
+    values = tensor.detach()
+    return math.isfinite(values.sum().item()) or bool(torch.isfinite(values).all())

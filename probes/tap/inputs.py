@@ -51,8 +51,8 @@ class InputWatch:
             self._handle = None
 
     def _enter(self, module: nn.Module, args: Any) -> None:
-        if any(module is root for root in self._tree.roots.values()):
-            self._at_door = True
+        if not self._at_door:
+            self._at_door = any(module is root for root in self._tree.roots.values())
         if not self._at_door or not any(p is not None for p in module._parameters.values()):
             return
         self._at_door = False

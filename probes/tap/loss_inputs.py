@@ -30,11 +30,15 @@ _VIEWED = re.compile(
     r"|Slice|Index|Expand|Split|Chunk|Unbind)Backward\w*$"
 )
 _ACTIVATION = re.compile(r"^(Softmax|Sigmoid|Relu|Tanh)Backward\d*$")
+_ACTIVATIONS = (
+    "softmax", "special_softmax", "sigmoid", "sigmoid_", "special_expit", "relu", "relu_", "tanh",
+    "tanh_",
+)  # fmt: skip
 _MOST_VIEWS = 20
 _TOLERANCE = 1e-3
 
 
-class ActivationWatch:
+class LossInputWatch:
     """Finds the activation function that made the input of a loss, on the autograd graph.
 
     Args:
@@ -55,7 +59,7 @@ class ActivationWatch:
         self._collector = collector
         self._on = False
         self._places: dict[Node, str] = {}
-        calls.listeners.append(self._note)
+        calls.listen(self._note, {*LOSSES, *_ACTIVATIONS})
 
     def switch_on(self) -> None:
         """Watch the next step."""

@@ -53,7 +53,7 @@ class LossWatch:
         self.listeners: list[TermListener] = []
         self.probed: list[TermListener] = []
         self.every: list[Callable[[Tensor], None]] = []
-        calls.listeners.append(self._log.note)
+        calls.listen(self._log.note)
 
     def install(self) -> Callable[[], None]:
         """Begin to watch; returns what undoes it."""

@@ -80,7 +80,7 @@ class ModeWatch:
         self._passes: dict[tuple[bool, str], tuple[nn.Module, _Pass]] = {}
         self._inputs: dict[str, list[Tensor]] = {}
         self._put_to_eval: dict[int, str] = {}
-        calls.listeners.append(self._note)
+        calls.listen(self._note, _TRAINING_AT)
         blocks.on_enter.append(self.switch_on)
         blocks.on_exit.append(self._end_of_block)
 

@@ -60,7 +60,7 @@ class NoiseWatch:
         self._known: set[str] = set()
         self._passes: dict[tuple[str, Phase], int] = {}
         self._sampled: list[Node] = []
-        calls.listeners.append(self._note)
+        calls.listen(self._note)
         losses.probed.append(self._find_rate_terms)
 
     def switch_on(self) -> None:

@@ -45,7 +45,7 @@ class PredictionWatch:
         self._collector = collector
         self._on = False
         self._seen: dict[str, int] = {}
-        calls.listeners.append(self._note)
+        calls.listen(self._note, _SIGNATURES)
 
     def switch_on(self) -> None:
         """Watch the losses of the next step."""

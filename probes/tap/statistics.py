@@ -17,6 +17,11 @@ Statistics = Mapping[str, Tensor]
 
 def first_tensor(value: object) -> Tensor | None:
     """The first dense floating-point tensor with elements in a module's inputs or output."""
+    with torch._C.DisableTorchFunction():
+        return _first_tensor(value)
+
+
+def _first_tensor(value: object) -> Tensor | None:
     if isinstance(value, Tensor):
         tensor: Tensor = bare(value)
         strided = tensor.layout == torch.strided
@@ -24,7 +29,7 @@ def first_tensor(value: object) -> Tensor | None:
     if isinstance(value, Mapping):
         value = tuple(value.values())
     if isinstance(value, (tuple, list)):
-        return next((t for item in value if (t := first_tensor(item)) is not None), None)
+        return next((t for item in value if (t := _first_tensor(item)) is not None), None)
     return None
 
 
@@ -45,7 +50,7 @@ def output_statistics(output: Tensor) -> dict[str, Tensor]:
         "output.mean": mean,
         "output.std": variance.sqrt(),
         "output.rms": (variance + mean**2).sqrt(),
-        "output.zeros": (values == 0).float().mean(),
+        "output.zeros": 1 - torch.count_nonzero(values) / values.numel(),
     }
     if values.dim() > 1 and values.shape[0] > 1:
         found["output.sample_std"] = values.flatten(1).std(0).mean()
@@ -126,9 +131,16 @@ class Collector:
 
 
 def _read(values: list[Tensor | float]) -> list[float]:
-    tensors = [value for value in values if isinstance(value, Tensor)]
-    by_device: dict[torch.device, list[Tensor]] = {}
-    for tensor in tensors:
-        by_device.setdefault(tensor.device, []).append(tensor.detach().double().reshape(()))
-    read = {device: iter(torch.stack(group).tolist()) for device, group in by_device.items()}
-    return [next(read[v.device]) if isinstance(v, Tensor) else float(v) for v in values]
+    """The numbers, in one transfer from each accelerator."""
+    waiting: dict[torch.device, list[Tensor]] = {}
+    for value in values:
+        if isinstance(value, Tensor) and value.device.type != "cpu":
+            waiting.setdefault(value.device, []).append(value.detach().double().reshape(()))
+    read = {device: iter(torch.stack(group).tolist()) for device, group in waiting.items()}
+
+    def number(value: Tensor | float) -> float:
+        if not isinstance(value, Tensor):
+            return float(value)
+        return float(next(read[value.device]) if value.device in read else value.item())
+
+    return [number(value) for value in values]

@@ -93,6 +93,7 @@ class Tap:
         self._undo: list[Callable[[], None]] = []
         self._made = 0
         self._turns: set[int] = set()
+        self._stepping: Optimizer | None = None
         self._probing = False
         self._evaluated_at: int | None = None
         self._told = 0.0
@@ -205,15 +206,24 @@ class Tap:
     def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         if self._probing:
             names = self.tree.parameter_names() or self.sources.tensors()
-            with self.calls.quiet():
+            with torch._C.DisableTorchFunction():
                 self.updates.before(optimizer, names)
+        if self._probing or self.losses.listeners:  # Else it may be compiled and asks no mode.
+            closure = kwargs.get("closure", args[1] if len(args) > 1 else None)
+            if self.calls.on and closure is None and self._stepping is None:
+                # What an optimizer computes by itself is of no interest, and makes many calls.
+                self._stepping = optimizer
+                self.calls.switch_off()
 
     def _after_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         self._by_hand.optimizer_stepped()
         if self._probing:
-            with self.calls.quiet():
+            with torch._C.DisableTorchFunction():
                 self.updates.after()
                 self.settings.after(optimizer, self.tree.parameter_names())
+        if self._stepping is optimizer:
+            self._stepping = None
+            self.calls.switch_on()
         if self._turns and id(optimizer) not in self._turns:
             self._turns.add(id(optimizer))
             return

@@ -39,7 +39,7 @@ class TargetWatch:
         self._collector = collector
         self._on = False
         self._seen: dict[str, int] = {}
-        calls.listeners.append(self._note)
+        calls.listen(self._note, {*_REGRESSIONS, *_DIFFERENCES})
 
     def switch_on(self) -> None:
         """Watch the next step."""

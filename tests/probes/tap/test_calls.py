@@ -17,7 +17,7 @@ class Own(TorchFunctionMode):
 
 def test_calls_are_told_of_only_while_it_is_on() -> None:
     log, names = CallLog(), []
-    log.listeners.append(lambda func, args, kwargs, result: names.append(func.__name__))
+    log.listen(lambda func, args, kwargs, result: names.append(func.__name__))
     torch.ones(2).exp()
     log.switch_on()
     torch.ones(2).exp()
@@ -42,7 +42,7 @@ def test_what_a_listener_computes_is_not_told_of() -> None:
         names.append(func.__name__)
         torch.ones(2).exp()
 
-    log.listeners.append(listen)
+    log.listen(listen)
     log.switch_on()
     torch.ones(2).sin()
     log.switch_off()
