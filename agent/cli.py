@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agent.answer import give_answer, to_json, write_file
-from agent.errors import AgentError, UsageError
+from agent.errors import AgentError, UsageError, WorkloadError
 from agent.options import (
     build_request,
     how_much,
@@ -115,7 +115,17 @@ def diagnose_command(
         elif json_file is not None:
             write_file(json_file, to_json(diagnosis))
         shown = observations or detail == "verbose"
-        return give_answer(diagnosis, patch_file, svg_file, shown)
+        code = give_answer(diagnosis, patch_file, svg_file, shown)
+        if code == WorkloadError.exit_code and (misplaced := _own_options(args)):
+            named = ", ".join(misplaced)
+            _complain(f"options of ours stand before SCRIPT; it was given {named}", code)
+        return code
+
+
+def _own_options(args: tuple[str, ...]) -> list[str]:
+    """Those of the script's arguments that are called like options of the command."""
+    ours = {name for option in diagnose_command.params for name in option.opts if name[0] == "-"}
+    return [arg for arg in args if arg.partition("=")[0] in ours]
 
 
 def _run(request: Request, script: str, detail: Detail) -> Diagnosis:

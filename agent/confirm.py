@@ -12,6 +12,8 @@ from agent.workload import Outcome
 from remedies import remedies
 from remedies.treatment import CONTROL, Action, Treatment, describe
 
+_FURTHER = 2
+"""Pairs that are added where the first ones are all better, but do not convince."""
 _SUPERFLUOUS = 0.9
 """Share of the full treatment's effect from which a part of it is as good as the whole."""
 
@@ -25,12 +27,14 @@ class Confirmation:
         assessments: One for each seed.
         comparison: The paired statistics.
         objection: Why it does not count as confirmed; empty if it does.
+        undecided: Whether nothing is against it but the noise: more pairs may tell.
     """
 
     treatment: Treatment
     assessments: tuple[Assessment, ...]
     comparison: PairedComparison
     objection: str
+    undecided: bool = False
 
     @property
     def confirmed(self) -> bool:
@@ -54,16 +58,31 @@ class Confirmer:
         self._seeds = tuple(seeds)
         self._budget = budget
         self._outcomes: list[tuple[tuple[Treatment, int], Outcome]] = []
+        self._looks = 0
         self.results: list[Confirmation] = []
 
     def confirm(self, treatment: Treatment, tolerated: Collection[str] = ()) -> Confirmation:
         """Run a treatment and the controls on every seed and hold them against each other.
 
+        Where all pairs are better, but not by enough for so few, two more are run.
+
         Args:
             treatment: What to confirm.
             tolerated: Codes of symptoms that are no objection.
         """
-        jobs = [(given, seed) for seed in self._seeds for given in (CONTROL, treatment)]
+        result = self._look(treatment, self._seeds, tolerated)
+        if result.undecided and self._episode.spent + 2 * _FURTHER <= self._budget:
+            last = max(self._seeds)
+            seeds = (*self._seeds, *range(last + 1, last + 1 + _FURTHER))
+            result = self._look(treatment, seeds, tolerated)
+        self.results.append(result)
+        return result
+
+    def _look(
+        self, treatment: Treatment, seeds: Sequence[int], tolerated: Collection[str]
+    ) -> Confirmation:
+        self._looks += 1
+        jobs = [(given, seed) for seed in seeds for given in (CONTROL, treatment)]
         outcomes = self._run(jobs)
         objective = self._episode.objective
         assert objective is not None
@@ -71,13 +90,13 @@ class Confirmer:
             objective,
             control={o.spec.seed: o.value(objective) for o in outcomes[0::2]},
             treated={o.spec.seed: o.value(objective) for o in outcomes[1::2]},
-            rivals=1 + sum(len(r.assessments) == len(self._seeds) for r in self.results),
+            rivals=self._looks,
         )
         assessments = tuple(self._episode.assess(outcome) for outcome in outcomes[1::2])
-        objection = _objection(assessments, comparison, tolerated)
-        result = Confirmation(treatment, assessments, comparison, objection)
-        self.results.append(result)
-        return result
+        objection = _objection(assessments, tolerated)
+        doubt = "" if comparison.convincing else f"not beyond the seed noise: {comparison.sentence}"
+        undecided = not objection and bool(doubt) and comparison.every_pair_improves
+        return Confirmation(treatment, assessments, comparison, objection or doubt, undecided)
 
     def _run(self, jobs: Sequence[tuple[Treatment, int]]) -> list[Outcome]:
         """The outcomes of trials in order; what ran here before is not run again."""
@@ -148,10 +167,8 @@ class Confirmer:
         return False
 
 
-def _objection(
-    assessments: Sequence[Assessment], comparison: PairedComparison, tolerated: Collection[str]
-) -> str:
-    """The first rule that does not hold, in one sentence."""
+def _objection(assessments: Sequence[Assessment], tolerated: Collection[str]) -> str:
+    """What speaks against a treatment whatever it gains, in one sentence."""
     for assessment in assessments:
         seed = assessment.treated.spec.seed
         if assessment.broken:
@@ -162,7 +179,7 @@ def _objection(
             return f"on seed {seed} it brings {', '.join(raised)}"
         if remaining := [code for code in assessment.remaining if code not in tolerated]:
             return f"on seed {seed} still {', '.join(remaining)}"
-    return "" if comparison.convincing else f"not beyond the seed noise: {comparison.sentence}"
+    return ""
 
 
 def summarise(confirmation: Confirmation) -> str:

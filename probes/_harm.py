@@ -50,10 +50,13 @@ def got_nowhere(trace: Trace, metric: Objective | None, kept: float = 0.7) -> bo
 
     The metric went less than a tenth of its way since the first report and more than a fifth is
     left; or the training loss is still ``kept`` of its first value or more, and the metric went
-    less than half of its way. Where the best value of the metric is not known, the loss decides.
+    less than half of its way. Where the best value of the metric is not known, the loss decides;
+    where that has no meaning either (adversaries, values below zero), half of its own way or size.
     """
     loss = _loss_kept(trace)
     found = _progress.way(trace, metric)
+    if found is None and loss is None:
+        return metric is not None and not _progress.went_half_way(trace, metric)
     if found is None:
         return loss is not None and loss >= kept
     gone, left = found
@@ -99,9 +102,7 @@ def _gone(curve: list[float], metric: Objective) -> float:
 
 
 def _range(curve: list[float], metric: Objective) -> float:
-    if metric.upper_bound == 1.0:
-        return 1.0 if max(map(abs, curve)) <= 1.5 else 100.0
-    return max(abs(statistics.median(curve)), 1e-12)
+    return metric.best(curve) or max(abs(statistics.median(curve)), 1e-12)
 
 
 def _roughness(curve: list[float]) -> float:

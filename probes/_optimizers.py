@@ -87,13 +87,18 @@ def source(trace: Trace, where: str) -> str | None:
 def losses(trace: Trace) -> Series:
     """The training loss at the probed steps.
 
-    Empty where a step has several losses, as with adversaries, or one that goes below zero, and
-    where a treatment rescales a term of it: what a higher value means is not clear then.
+    Of a program that trains one model after another, or changes its loss on the way, that of the
+    last part. Empty where a step has several losses, as with adversaries, or one that goes below
+    zero, and where a treatment rescales a term of it: what a higher value means is not clear then.
     """
     if any(event["target"] in trace.terms for event in trace.applied):
         return Series()
     series = trace.signal("train", "loss", "loss.value").finite
     several = len(series) > 1.1 * len(set(series.steps))
+    kinds = trace.signal("train", "loss", "loss.kind")
+    others = [step for step, kind in kinds if kind != kinds.values[-1]]
+    if others and not several:
+        series = series.since(others[-1] + 1)
     if several or any(value < 0 for value in series.values):
         return Series()
     return series

@@ -13,7 +13,11 @@ HIGHER_IS_BETTER = {
 LOWER_IS_BETTER = {
     "loss", "error", "err", "mse", "mae", "rmse", "nll", "ce", "bce", "kl", "perplexity", "ppl",
     "wer", "cer", "fid", "distance", "divergence", "huber", "bits", "bpb", "bpc", "elbo_loss",
+    "nelbo", "mmd", "swd", "wasserstein", "emd", "chamfer", "lpips", "mape", "smape", "msle",
+    "rmsle", "logloss", "brier", "ece", "regret", "l1", "l2",
 }  # fmt: skip
+TERMS = {"kl", "kld", "divergence", "reg", "penalty"}
+"""Words of numbers that are one term of a loss: better or worse for itself, but not the aim."""
 METRICS = HIGHER_IS_BETTER | LOWER_IS_BETTER
 BOUNDED_BY_ONE = HIGHER_IS_BETTER - {"reward", "return", "score", "psnr", "elbo", "likelihood"}
 HELD_OUT = {"val", "valid", "validation", "test", "eval", "dev", "holdout", "heldout"}

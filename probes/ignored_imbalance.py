@@ -103,7 +103,7 @@ def _harms(trace: Trace, metric: Objective | None, share: float) -> bool:
     if metric is None or not _progress.is_stuck(trace, metric):
         return False
     final = metric.final(trace)
-    return (final / 100 if final > 1.5 else final) < _BELOW * share
+    return final / (metric.best([final]) or 1.0) < _BELOW * share
 
 
 def _late(trace: Trace, where: str, name: str) -> float | None:

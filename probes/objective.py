@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -38,7 +39,7 @@ class Objective(BaseModel):
     def upper_bound(self) -> float | None:
         """The best value that can be had, where the name tells it: 1 for accuracies, 0 for losses.
 
-        Percentages are not told apart by name; see `headroom`.
+        Percentages are not told apart by name; see `best`.
         """
         if self.mode == "min":
             return 0.0
@@ -74,6 +75,20 @@ class Objective(BaseModel):
         """
         return after - before if self.mode == "max" else before - after
 
+    def best(self, values: Sequence[float]) -> float | None:
+        """The best value of a metric that has these values: 100 for accuracies in percent.
+
+        A coefficient of determination may be far below zero, and is no percentage for that.
+
+        >>> accuracy = Objective(name="val_acc", mode="max")
+        >>> accuracy.best([0.3, 0.4]), accuracy.best([12.5, 80.0])
+        (1.0, 100.0)
+        >>> Objective(name="r2", mode="max").best([-4.85, 0.08])
+        1.0
+        """
+        best = self.upper_bound
+        return 100.0 if best == 1.0 and max(values, default=0.0) > 1.5 else best
+
     def headroom(self, start: float, end: float) -> tuple[float, float] | None:
         """Which share of the way from ``start`` to the best value was gone, and what is left.
 
@@ -84,11 +99,9 @@ class Objective(BaseModel):
         >>> Objective(name="val_acc", mode="max").headroom(0.0, 0.75)
         (0.75, 0.25)
         """
-        best = self.upper_bound
+        best = self.best([start, end])
         if best is None:
             return None
-        if best == 1.0 and max(abs(start), abs(end)) > 1.5:
-            best = 100.0
         way = abs(best - start)
         if way == 0:
             return 1.0, 0.0
@@ -99,8 +112,9 @@ class Objective(BaseModel):
     def infer(cls, trace: Trace) -> Objective | None:
         """The metric that a person would look at, or None when there is nothing to judge by.
 
-        Held-out metrics come before training ones, accuracies before losses, a metric with a
-        curve before a single number, and the one reported first before the others. A run that
+        Held-out metrics come before training ones, accuracies before losses, losses before single
+        terms of them, a metric with a curve before a single number, and the one reported first
+        before the others. A run that
         reported nothing is judged by the loss that it trains on.
         """
         ranked = sorted(
@@ -136,6 +150,7 @@ def _preference(name: str, points: int) -> tuple[bool, ...]:
     tokens = _words.tokens(name)
     return (
         not tokens & _words.METRICS,
+        bool(tokens & _words.TERMS),
         not tokens & _words.HELD_OUT,
         bool(tokens & _words.TRAINING),
         points < 2,

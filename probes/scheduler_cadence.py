@@ -27,8 +27,8 @@ class SchedulerCadence(Probe):
         then is never learned.
 
     Rule:
-        For 70 % of the run or more, up to its end, the highest learning rate of an optimizer is
-        below 1 % of what it once was, and the parameters were still at the beginning: the metric
+        For 70 % of an optimizer's life or more, up to the end of the run, the highest learning rate
+        is below 1 % of what it once was, and the parameters were still at the beginning: the metric
         has more than a fifth of its range left to gain, and since the fall it went less than a
         tenth of the way that was left. Severity rises from 0.5 with the share of the run. Without
         the harm it is an observation (severity 0.3).
@@ -52,7 +52,7 @@ class SchedulerCadence(Probe):
             fall = _fall(rates, trace.steps)
             if fall is None:
                 continue
-            share = 1.0 - fall / trace.steps
+            share = (trace.steps - fall) / (trace.steps - rates.steps[0])
             harmed = _progress.leaves(trace, metric, _progress.FAR) and _stays(trace, metric, fall)
             peak = max(rates.values)
             moved = [p for p in trace.places("schedule.position") if p.startswith(f"{where}@")]
@@ -80,7 +80,8 @@ def _fall(rates: Series, steps: int) -> int | None:
     if peak <= 0 or not high or high[-1] == rates.steps[-1]:
         return None
     fall = next(step for step in rates.steps if step > high[-1])
-    return fall if fall <= (1.0 - _MOST_OF_IT) * steps else None
+    began = rates.steps[0]  # Not 0 where one model is trained after another.
+    return fall if fall - began <= (1.0 - _MOST_OF_IT) * (steps - began) else None
 
 
 def _stays(trace: Trace, metric: Objective | None, fall: int) -> bool:

@@ -46,6 +46,7 @@ class LossWatch:
         self._emit = emit
         self._names = TermNames(sources)
         self._known: set[str] = set()
+        self._kinds: dict[frozenset[str], int] = {}
         self._probing = False
         self._seen: set[str] = set()
         self._log = ScalarLog(sources)
@@ -113,7 +114,8 @@ class LossWatch:
             self._measure(loss, terms[:_MOST_TERMS])
 
     def _measure(self, loss: Tensor, terms: list[LossTerm]) -> None:
-        self._collector.add("train", "loss", {"loss.value": loss})
+        kind = self._kinds.setdefault(frozenset(term.name for term in terms), len(self._kinds))
+        self._collector.add("train", "loss", {"loss.value": loss, "loss.kind": float(kind)})
         if len(terms) < 2:
             return
         try:

@@ -1,7 +1,8 @@
 """Reads metrics out of the lines that a training script prints.
 
 Every number is looked at once, and given a name by the few words before it. A pair with ``=`` or
-``:`` needs no more; one without needs a word that names a metric, so that prose stays prose.
+``:`` needs no more; one without needs a word that names a metric, or a compound one that names a
+phase (``val_swd``), so that prose stays prose.
 Percentages keep the number as printed; ``9903/10000`` is the fraction 0.9903.
 """
 
@@ -172,7 +173,8 @@ def _counts(name: str, strong: bool, after: str) -> bool:
     if words & _NEVER or re.match(r"\s*\w+://", after):
         return False
     if not strong:
-        return bool(tokens(name.split(" ")[-1]) & _WEAK)
+        last = tokens(name.split(" ")[-1])
+        return bool(last & _WEAK) or (len(last) > 1 and bool(last & _PHASES))
     return bool(words & _WEAK) or not _PROSE.match(after)
 
 

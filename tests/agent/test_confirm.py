@@ -21,8 +21,9 @@ class FakeEpisode:
 
     objective = FOUND
 
-    def __init__(self, needed: set[str]) -> None:
+    def __init__(self, needed: set[str], untreated: dict[int, float] | None = None) -> None:
         self.needed = needed
+        self.untreated = untreated or {}
         self.controls: dict[int, Outcome] = {}
         self.runs: list[Treatment] = []
 
@@ -40,7 +41,7 @@ class FakeEpisode:
         if treatment == CONTROL and seed in self.controls:
             return self.controls[seed]
         staged = {name for action in treatment for name in action.targets}
-        value = 0.9 if staged and self.needed <= staged else 0.1
+        value = 0.9 if staged and self.needed <= staged else self.untreated.get(seed, 0.1)
         trace = Trace.of(
             [
                 *({"event": "applied", "remedy": a.remedy, "target": a.target} for a in treatment),
@@ -86,3 +87,20 @@ def test_nothing_is_left_out_beyond_the_budget() -> None:
     target, episode = minimised("stage-modules", {"a"}, budget=8.0)
     assert target == "a,b,c"
     assert len(episode.runs) == 6
+
+
+@pytest.mark.parametrize(
+    ("last", "budget", "confirmed", "runs"),
+    [(0.5, 100.0, True, 10), (0.95, 100.0, False, 10), (0.5, 9.0, False, 6)],
+    ids=["it is better again", "once it is not", "too dear"],
+)
+def test_two_pairs_more_decide_where_three_are_better_but_not_by_enough(
+    last: float, budget: float, confirmed: bool, runs: int
+) -> None:
+    untreated = {1: 0.75, 2: 0.65, 3: 0.46, 4: 0.6, 5: last}
+    episode = FakeEpisode({"a"}, untreated)
+    confirmer = Confirmer(episode, (1, 2, 3), budget)  # type: ignore[arg-type]
+    result = confirmer.confirm((remedies["swap-norm"].default("a"),))
+    assert result.confirmed is confirmed
+    assert len(episode.runs) == runs
+    assert confirmer.results == [result]

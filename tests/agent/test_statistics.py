@@ -168,3 +168,12 @@ def test_more_rivals_make_it_stricter():
     control, treated = by_seed([10.0, 10.5, 11.0]), by_seed([14.0, 13.0, 14.5])
     assert compare(REWARD, control, treated).convincing
     assert not compare(REWARD, control, treated, rivals=10).convincing
+
+
+def test_with_five_pairs_no_single_one_has_to_exceed_the_bar():
+    control = by_seed([8.2, 6.5, 4.6, 6.0, 7.0])
+    cured = compare(REWARD, control, by_seed([9.5, 9.51, 9.52, 9.5, 9.49]), rivals=2)
+    assert not cured.every_pair_improves_beyond_noise
+    assert cured.convincing
+    assert not compare(REWARD, control, by_seed([9.5, 9.5, 9.5, 9.5, 6.9]), rivals=2).convincing
+    assert not compare(REWARD, control, by_seed([9.0, 7.3, 5.4, 6.8, 7.8]), rivals=2).convincing

@@ -4,6 +4,7 @@ import pytest
 
 from probes.diverging_loss import DivergingLoss
 from probes.objective import Objective
+from probes.trace import Series
 
 ACCURACY = Objective(name="val_acc", mode="max")
 RISING = [1.0, 5.0, 20.0, 30.0, 40.0]
@@ -47,4 +48,12 @@ def test_a_loss_of_which_a_term_was_rescaled_says_nothing(optimize) -> None:
     trace = optimize(RISING, STUCK, ratio=0.5)
     trace.feed({"event": "term", "where": "penalty"})
     trace.feed({"event": "applied", "remedy": "R202", "target": "penalty", "detail": "", "step": 0})
+    assert not list(DivergingLoss().read(trace, ACCURACY))
+
+
+def test_the_loss_of_one_model_is_not_held_against_that_of_another(optimize) -> None:
+    trace = optimize([1.0, 0.5, 20.0, 20.0, 18.0], STUCK, ratio=0.5)
+    assert list(DivergingLoss().read(trace, ACCURACY))
+    kinds = [float(step >= 40) for step in range(100)]
+    trace.signals["train", "loss", "loss.kind"] = Series(list(range(100)), kinds)
     assert not list(DivergingLoss().read(trace, ACCURACY))

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from probes import Objective, Symptom, probes
+from probes import Objective, Symptom, Trace, probes
+from probes.trace import Event
 
 ACC = Objective(name="val_acc", mode="max")
 BAD = [0.2, 0.21, 0.2, 0.22, 0.21, 0.2]
@@ -186,3 +187,19 @@ def test_the_learning_rate_falls_early(make_trace, rates, curve, alarming, count
     found = list(probes["P807"].read(make_trace(signals, {"val_acc": curve}), ACC))
     assert [symptom.source for symptom in found] == ["train.py:8"] * count
     assert bool(alarms(found)) is alarming
+
+
+def test_the_schedule_of_a_second_model_begins_with_its_optimizer() -> None:
+    events: list[Event] = [
+        *(
+            {"event": "metric", "step": step, "name": "val_acc", "value": 0.3}
+            for step in range(50, 100, 5)
+        ),
+        {"event": "progress", "step": 100},
+    ]
+    for step in range(50, 100):
+        row = ["student", "rate.value", 1.0 if step < 60 else 1e-4]
+        events.append({"event": "signals", "step": step, "phase": "train", "rows": [row]})
+    (symptom,) = probes["P807"].read(Trace.of(events), ACC)
+    assert symptom.alarming
+    assert symptom.evidence["share"] == pytest.approx(0.8)

@@ -67,6 +67,19 @@ PROSE = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("epoch 3 val_swd 0.12 | valid/rel_l2 4e-2", {"val_swd": 0.12, "valid/rel_l2": 0.04}),
+        ("the validation 3 of the 7 tests took 2 s", {}),
+    ],
+)
+def test_a_compound_name_that_names_a_phase_is_a_metric(
+    line: str, expected: dict[str, float]
+) -> None:
+    assert dict(parse(line)) == expected
+
+
 @pytest.mark.parametrize(("line", "expected"), LINES)
 def test_lines_of_real_scripts(line: str, expected: dict[str, float]) -> None:
     assert dict(parse(line)) == expected
