@@ -99,7 +99,7 @@ class BatchWatch:
         if name in _TAKEN and not result.requires_grad and result.numel():
             self._note_taken(args, result)
         elif self._batch is not None and result.requires_grad:
-            labels = _labels(name, args, kwargs)
+            labels = labels_of(name, args, kwargs)
             if labels is not None and len(labels) == len(self._batch):
                 self._done = True
                 with torch.no_grad():
@@ -165,7 +165,7 @@ def _permutes(args: tuple[Any, ...], result: Tensor) -> bool:
     )
 
 
-def _labels(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | None:
+def labels_of(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | None:
     """The labels of a loss; the operand without gradient of a difference of two equal shapes."""
     if name in _LOSSES:
         given = dict(zip(("input", "target"), args, strict=False)) | kwargs

@@ -12,6 +12,7 @@ from probes.tap.locate import Sources
 from probes.tap.loss_inputs import ActivationWatch
 from probes.tap.losses import LossWatch
 from probes.tap.modules import ModuleTree
+from probes.tap.shared_samples import SharedSampleWatch
 from probes.tap.statistics import Collector
 from probes.tap.targets import TargetWatch
 
@@ -28,9 +29,11 @@ class DataWatch:
         collector: Collector,
     ) -> None:
         self._batches = BatchWatch(sources, tree, calls, collector)
+        self._shared = SharedSampleWatch(sources, tree, calls, collector)
         self._evaluated = InputWatch(tree, collector), TargetWatch(sources, calls, collector)
         self._trained = (
             self._batches,
+            self._shared,
             BroadcastWatch(sources, calls, losses, collector),
             ActivationWatch(sources, tree, calls, collector),
         )
@@ -48,6 +51,11 @@ class DataWatch:
         """Watch the evaluation that begins."""
         for watch in self._evaluated:
             watch.switch_on()
+        self._shared.evaluate()
+
+    def evaluate_samples(self) -> None:
+        """Watch which samples come without gradients."""
+        self._shared.evaluate()
 
     def switch_off(self) -> None:
         """Watch no more."""

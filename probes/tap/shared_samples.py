@@ -1,0 +1,191 @@
+"""Watches whether a model is evaluated on the samples that it is trained on."""
+
+from __future__ import annotations
+
+import weakref
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_pre_hook
+from torch.utils.hooks import RemovableHandle
+
+from probes.tap.batches import labels_of
+from probes.tap.calls import CallLog
+from probes.tap.dense import is_dense
+from probes.tap.fingerprints import fingerprints
+from probes.tap.guard import quietly
+from probes.tap.locate import Sources
+from probes.tap.modules import ModuleTree
+from probes.tap.statistics import Collector
+
+_MOST_ROWS = 128
+_MOST_KNOWN = 20_000
+_FEWEST_ROWS = 4
+_FEWEST_VALUES = 4
+_EXPECTED = 4.0
+"""Matches that a group of rows must have, were they all trained on, to say something."""
+_DISTINCT = 0.99
+_MOST_COLUMNS = 32
+_NOTHING = ("", 0, 0.0)
+Rows = list[tuple[float, ...]]
+"""Fingerprints of samples: one number for each tensor that a sample consists of."""
+
+
+class _Known:
+    """The samples that one model was trained on, as far as they were seen."""
+
+    def __init__(self, root: nn.Module) -> None:
+        self.root = weakref.ref(root)
+        self.rows: set[tuple[float, ...]] = set()
+        self.revisited: deque[float] = deque(maxlen=8)
+
+    @property
+    def coverage(self) -> float:
+        """Share of the training samples that are known: of the last batches, what was."""
+        return sum(self.revisited) / len(self.revisited) if self.revisited else 0.0
+
+    def take(self, rows: Rows) -> None:
+        """Remember a batch that is trained on."""
+        self.revisited.append(sum(row in self.rows for row in rows) / len(rows))
+        if len(self.rows) < _MOST_KNOWN:
+            self.rows.update(rows)
+
+
+class SharedSampleWatch:
+    """Compares the samples of evaluation with those of training, model by model.
+
+    A batch counts as trained on when a loss compares as many labels, or a multiple of that: a graph
+    of which some nodes are labelled does not. Samples of few numbers (points of a grid) and
+    those that come twice in one pass by chance (words, states of a game) are left alone.
+
+    Args:
+        sources: Tells the user's lines.
+        tree: Tells the root modules.
+        calls: Tells of the losses.
+        collector: Takes, in evaluation, at the line of the forward pass: ``samples.shared``, the
+            share of the samples that are trained on, too, group by group, as the passes come.
+            How many of the training samples are known is made up for.
+    """
+
+    def __init__(
+        self, sources: Sources, tree: ModuleTree, calls: CallLog, collector: Collector
+    ) -> None:
+        self._sources = sources
+        self._tree = tree
+        self._collector = collector
+        self._handle: RemovableHandle | None = None
+        self._known: dict[int, _Known] = {}
+        self._trained: tuple[nn.Module, Rows] | None = None
+        self._probed = False
+        self._group: tuple[str, int, float] = _NOTHING
+        calls.listeners.append(self._note)
+
+    def switch_on(self) -> None:
+        """Watch the next step."""
+        self._probed = True
+        self.evaluate()
+
+    def evaluate(self) -> None:
+        """Watch the evaluation that begins, up to the next forward pass in training."""
+        if self._handle is None:
+            self._handle = register_module_forward_pre_hook(self._enter)
+
+    def switch_off(self) -> None:
+        """Watch no more."""
+        self._probed = False
+        self._trained = None
+        self._finish()
+        if self._handle is not None:
+            self._handle.remove()
+            self._handle = None
+
+    @quietly
+    def _enter(self, module: nn.Module, args: Any) -> None:
+        if not any(module is root for root in self._tree.roots.values()):
+            return
+        known = self._known_of(module)
+        if module.training and torch.is_grad_enabled():
+            self._finish()
+            if self._probed:
+                self._trained = module, _rows(args)
+            else:
+                self.switch_off()
+        elif known.coverage:
+            self._evaluated(known, _rows(args))
+
+    def _known_of(self, root: nn.Module) -> _Known:
+        known = self._known.get(id(root))
+        if known is None or known.root() is not root:
+            known = self._known[id(root)] = _Known(root)
+        return known
+
+    def _note(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
+    ) -> None:
+        if self._trained is None or not isinstance(result, Tensor) or not result.requires_grad:
+            return
+        root, rows = self._trained
+        if not rows:
+            return
+        labels = labels_of(getattr(func, "__name__", ""), args, kwargs)
+        if labels is not None and min(len(labels), _MOST_ROWS) % len(rows) == 0:
+            self._trained = None
+            self._known_of(root).take(rows)
+
+    def _evaluated(self, known: _Known, rows: Rows) -> None:
+        at = self._sources.line() or ""
+        if self._group[0] != at:
+            self._finish()
+        _, shared, expected = self._group
+        shared += sum(row in known.rows for row in rows)
+        self._group = at, shared, expected + known.coverage * len(rows)
+        if self._group[2] >= _EXPECTED:
+            self._finish()
+
+    def _finish(self) -> None:
+        """Tell of a group that is large enough, or that has nothing in common with training."""
+        line, shared, expected = self._group
+        self._group = _NOTHING
+        if expected >= _EXPECTED or (expected and not shared):
+            self._collector.add("eval", line, {"samples.shared": shared / expected})
+
+
+def _rows(given: object) -> Rows:
+    """Fingerprints of all that a forward pass is given, row by row; none where that is no use."""
+    tensors = list(_tensors(given))
+    if not tensors:
+        return []
+    count = len(tensors[0])
+    tensors = [tensor for tensor in tensors if len(tensor) == count][:4]
+    values = sum(tensor[0].numel() for tensor in tensors)
+    if count < _FEWEST_ROWS or values < _FEWEST_VALUES or any(t.requires_grad for t in tensors):
+        return []
+    with torch._C.DisableTorchFunction(), torch.no_grad():
+        columns = [fingerprints(tensor[:_MOST_ROWS]) for tensor in tensors]
+    rows = list(zip(*columns, strict=True))
+    distinct = len(set(rows))
+    by_chance = distinct < _DISTINCT * len(rows) and not _is_continuous(tensors, distinct)
+    return [] if by_chance else rows
+
+
+def _is_continuous(tensors: list[Tensor], rows: int) -> bool:
+    """Whether the values differ so much that no two samples are the same by chance."""
+    for tensor in tensors:
+        values = tensor[:_MOST_ROWS].flatten(1) if tensor.dim() > 1 else tensor[:, None]
+        values = values[:, :_MOST_COLUMNS]
+        different = int(values.flatten().sort().values.diff().ne(0).sum())
+        if tensor.is_floating_point() and different > 0.5 * rows * values.shape[1]:
+            return True
+    return False
+
+
+def _tensors(given: object) -> list[Tensor]:
+    """The tensors with rows in the arguments of a forward pass."""
+    if isinstance(given, Mapping):
+        given = tuple(given.values())
+    if isinstance(given, tuple | list):
+        return [tensor for item in given for tensor in _tensors(item)]
+    return [given] if is_dense(given) and given.dim() > 0 else []
