@@ -63,6 +63,8 @@ class CallLog(Interceptor):
         self._guard = guard or Guard()
         self._on = False
         self.listeners: list[CallListener] = []
+        self.on_error: list[CallListener] = []
+        """Told of calls that raise, with None for the result, before the script sees it."""
 
     @property
     def on(self) -> bool:
@@ -95,7 +97,14 @@ class CallLog(Interceptor):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        result = func(*args, **(kwargs or {}))
+        try:
+            result = func(*args, **(kwargs or {}))
+        except Exception:
+            if self._on and self.on_error and not is_transformed():
+                with torch._C.DisableTorchFunction():
+                    for listener in self.on_error:
+                        self._tell(listener, func, args, kwargs or {}, None)
+            raise
         if self._on and not is_transformed():
             with torch._C.DisableTorchFunction():
                 for listener in self.listeners:

@@ -8,6 +8,7 @@ from probes.tap.batches import BatchWatch
 from probes.tap.broadcasts import BroadcastWatch
 from probes.tap.calls import CallLog
 from probes.tap.inputs import InputWatch
+from probes.tap.labels import LabelWatch
 from probes.tap.locate import Sources
 from probes.tap.loss_inputs import ActivationWatch
 from probes.tap.losses import LossWatch
@@ -36,6 +37,7 @@ class DataWatch:
             self._shared,
             BroadcastWatch(sources, calls, losses, collector),
             ActivationWatch(sources, tree, calls, collector),
+            LabelWatch(sources, calls, collector),
         )
 
     def install(self) -> Callable[[], None]:
