@@ -38,5 +38,11 @@ def learns_little(trace: Trace, metric: Objective | None) -> bool:
     return unknown is not None and unknown >= LITTLE
 
 
+def suffers(trace: Trace, metric: Objective | None) -> bool:
+    """Whether it learns little, or the loss overflowed."""
+    losses = trace.signal("train", "loss", "loss.value")
+    return learns_little(trace, metric) or len(losses) > len(losses.finite) > 0
+
+
 def _late(trace: Trace, phase: Phase, where: str, name: str) -> float | None:
     return _series.second_half(trace.signal(phase, where, name), trace.steps)
