@@ -58,8 +58,10 @@ class SharedSampleWatch:
     """Compares the samples of evaluation with those of training, model by model.
 
     A batch counts as trained on when a loss compares as many labels, or a multiple of that: a graph
-    of which some nodes are labelled does not. Samples of few numbers (points of a grid) and
-    those that come twice in one pass by chance (words, states of a game) are left alone.
+    of which some nodes are labelled does not. Passes of another model than the last one that was
+    trained (a teacher), and at lines where the batch of the step goes through without gradient,
+    are no evaluation. Samples of few numbers (points of a grid) and those that come twice in
+    one pass by chance (words, states of a game) are left alone.
 
     Args:
         sources: Tells the user's lines.
@@ -81,6 +83,10 @@ class SharedSampleWatch:
         self._trained: tuple[nn.Module, Rows] | None = None
         self._probed = False
         self._group: tuple[str, int, float] = _NOTHING
+        self._last: _Known | None = None
+        self._batch: Rows = []
+        self._waiting: tuple[_Known, Rows, str] | None = None
+        self._within_steps: set[str] = set()
         calls.listeners.append(self._note)
 
     def switch_on(self) -> None:
@@ -96,7 +102,7 @@ class SharedSampleWatch:
     def switch_off(self) -> None:
         """Watch no more."""
         self._probed = False
-        self._trained = None
+        self._trained, self._batch = None, []
         self._finish()
         if self._handle is not None:
             self._handle.remove()
@@ -108,13 +114,25 @@ class SharedSampleWatch:
             return
         known = self._known_of(module)
         if module.training and torch.is_grad_enabled():
+            rows = _rows(args)
+            if self._waiting is not None and _mostly_in(self._waiting[1], rows):
+                self._within_steps.add(self._waiting[2])
+                self._waiting = None
             self._finish()
-            if self._probed:
-                self._trained = module, _rows(args)
-            else:
+            if not self._probed:
                 self.switch_off()
-        elif known.coverage:
-            self._evaluated(known, _rows(args))
+            elif rows:
+                self._trained, self._batch = (module, rows), rows
+        elif known.coverage and known is self._last:
+            self._see(known, _rows(args), self._sources.line() or "")
+
+    def _see(self, known: _Known, rows: Rows, line: str) -> None:
+        """Take a pass for one of evaluation, unless the next one trains on the same samples."""
+        if _mostly_in(rows, self._batch):
+            self._within_steps.add(line)
+        self._evaluated()
+        if rows and line not in self._within_steps:
+            self._waiting = known, rows, line
 
     def _known_of(self, root: nn.Module) -> _Known:
         known = self._known.get(id(root))
@@ -133,24 +151,38 @@ class SharedSampleWatch:
         labels = labels_of(getattr(func, "__name__", ""), args, kwargs)
         if labels is not None and min(len(labels), _MOST_ROWS) % len(rows) == 0:
             self._trained = None
-            self._known_of(root).take(rows)
+            self._last = self._known_of(root)
+            self._last.take(rows)
 
-    def _evaluated(self, known: _Known, rows: Rows) -> None:
-        at = self._sources.line() or ""
+    def _evaluated(self) -> None:
+        """Count the pass that waits for what comes next."""
+        if self._waiting is None:
+            return
+        known, rows, at = self._waiting
+        self._waiting = None
         if self._group[0] != at:
-            self._finish()
+            self._close()
         _, shared, expected = self._group
         shared += sum(row in known.rows for row in rows)
         self._group = at, shared, expected + known.coverage * len(rows)
         if self._group[2] >= _EXPECTED:
-            self._finish()
+            self._close()
 
     def _finish(self) -> None:
+        """The passes of an evaluation are over."""
+        self._evaluated()
+        self._close()
+
+    def _close(self) -> None:
         """Tell of a group that is large enough, or that has nothing in common with training."""
         line, shared, expected = self._group
         self._group = _NOTHING
         if expected >= _EXPECTED or (expected and not shared):
             self._collector.add("eval", line, {"samples.shared": shared / expected})
+
+
+def _mostly_in(rows: Rows, batch: Rows) -> bool:
+    return 2 * len(set(rows).intersection(batch)) > len(rows)
 
 
 def _rows(given: object) -> Rows:

@@ -29,7 +29,12 @@ def without_gradient(model: nn.Module, held_out: Tensor) -> None:
 
 
 def run(
-    data: Tensor, held_out: Tensor, evaluate: Evaluate, labelled: float = 1.0, steps: int = 5
+    data: Tensor,
+    held_out: Tensor,
+    evaluate: Evaluate,
+    labelled: float = 1.0,
+    steps: int = 5,
+    within: bool = False,
 ) -> Trace:
     events: list[Event] = []
     tap = Tap(events.append, Path(__file__).parent)
@@ -40,6 +45,8 @@ def run(
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
         for _ in range(6):
             for rows in torch.randperm(len(data)).chunk(steps):
+                if within:
+                    without_gradient(model, data[rows])
                 scores = model(data[rows])[: int(labelled * len(rows))]
                 functional.cross_entropy(scores, torch.arange(len(scores)) % 3).backward()
                 optimizer.step()
@@ -91,3 +98,21 @@ def test_copies_of_measurements_count() -> None:
 )
 def test_what_is_shared_by_nature_is_left_alone(data: Tensor, labelled: float) -> None:
     assert not shared(run(data, data[:40], without_gradient, labelled, steps=1))
+
+
+def test_a_pass_of_the_batch_of_the_step_is_no_evaluation() -> None:
+    found = run(DATA, OTHER, lambda model, held_out: None, within=True)
+    assert not shared(found), "pseudo-labels"
+
+
+def test_a_teacher_is_not_evaluated() -> None:
+    def distil(model: nn.Module, held_out: Tensor) -> None:
+        student = nn.Linear(6, 3)
+        optimizer = torch.optim.SGD(student.parameters(), lr=0.1)
+        for rows in torch.randperm(100).chunk(5):
+            with torch.no_grad():
+                wanted = model(DATA[rows]).argmax(1)
+            functional.cross_entropy(student(DATA[rows]), wanted).backward()
+            optimizer.step()
+
+    assert not any(share > 0.1 for share in shared(run(DATA, OTHER, distil)))
