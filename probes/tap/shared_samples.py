@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -14,24 +14,16 @@ from torch.utils.hooks import RemovableHandle
 
 from probes.tap.batches import labels_of
 from probes.tap.calls import CallLog
-from probes.tap.dense import is_dense
-from probes.tap.fingerprints import fingerprints
 from probes.tap.guard import quietly
 from probes.tap.locate import Sources
 from probes.tap.modules import ModuleTree
+from probes.tap.sample_rows import MOST_ROWS, Rows, sample_rows
 from probes.tap.statistics import Collector
 
-_MOST_ROWS = 128
 _MOST_KNOWN = 20_000
-_FEWEST_ROWS = 4
-_FEWEST_VALUES = 4
 _EXPECTED = 4.0
 """Matches that a group of rows must have, were they all trained on, to say something."""
-_DISTINCT = 0.99
-_MOST_COLUMNS = 32
 _NOTHING = ("", 0, 0.0)
-Rows = list[tuple[float, ...]]
-"""Fingerprints of samples: one number for each tensor that a sample consists of."""
 
 
 class _Known:
@@ -114,7 +106,7 @@ class SharedSampleWatch:
             return
         known = self._known_of(module)
         if module.training and torch.is_grad_enabled():
-            rows = _rows(args)
+            rows = sample_rows(args)
             if self._waiting is not None and _mostly_in(self._waiting[1], rows):
                 self._within_steps.add(self._waiting[2])
                 self._waiting = None
@@ -124,7 +116,7 @@ class SharedSampleWatch:
             elif rows:
                 self._trained, self._batch = (module, rows), rows
         elif known.coverage and known is self._last:
-            self._see(known, _rows(args), self._sources.line() or "")
+            self._see(known, sample_rows(args), self._sources.line() or "")
 
     def _see(self, known: _Known, rows: Rows, line: str) -> None:
         """Take a pass for one of evaluation, unless the next one trains on the same samples."""
@@ -149,7 +141,7 @@ class SharedSampleWatch:
         if not rows:
             return
         labels = labels_of(getattr(func, "__name__", ""), args, kwargs)
-        if labels is not None and min(len(labels), _MOST_ROWS) % len(rows) == 0:
+        if labels is not None and min(len(labels), MOST_ROWS) % len(rows) == 0:
             self._trained = None
             self._last = self._known_of(root)
             self._last.take(rows)
@@ -183,41 +175,3 @@ class SharedSampleWatch:
 
 def _mostly_in(rows: Rows, batch: Rows) -> bool:
     return 2 * len(set(rows).intersection(batch)) > len(rows)
-
-
-def _rows(given: object) -> Rows:
-    """Fingerprints of all that a forward pass is given, row by row; none where that is no use."""
-    tensors = list(_tensors(given))
-    if not tensors:
-        return []
-    count = len(tensors[0])
-    tensors = [tensor for tensor in tensors if len(tensor) == count][:4]
-    values = sum(tensor[0].numel() for tensor in tensors)
-    if count < _FEWEST_ROWS or values < _FEWEST_VALUES or any(t.requires_grad for t in tensors):
-        return []
-    with torch._C.DisableTorchFunction(), torch.no_grad():
-        columns = [fingerprints(tensor[:_MOST_ROWS]) for tensor in tensors]
-    rows = list(zip(*columns, strict=True))
-    distinct = len(set(rows))
-    by_chance = distinct < _DISTINCT * len(rows) and not _is_continuous(tensors, distinct)
-    return [] if by_chance else rows
-
-
-def _is_continuous(tensors: list[Tensor], rows: int) -> bool:
-    """Whether the values differ so much that no two samples are the same by chance."""
-    for tensor in tensors:
-        values = tensor[:_MOST_ROWS].flatten(1) if tensor.dim() > 1 else tensor[:, None]
-        values = values[:, :_MOST_COLUMNS]
-        different = int(values.flatten().sort().values.diff().ne(0).sum())
-        if tensor.is_floating_point() and different > 0.5 * rows * values.shape[1]:
-            return True
-    return False
-
-
-def _tensors(given: object) -> list[Tensor]:
-    """The tensors with rows in the arguments of a forward pass."""
-    if isinstance(given, Mapping):
-        given = tuple(given.values())
-    if isinstance(given, tuple | list):
-        return [tensor for item in given for tensor in _tensors(item)]
-    return [given] if is_dense(given) and given.dim() > 0 else []
