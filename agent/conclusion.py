@@ -61,13 +61,16 @@ def check_baseline(baseline: Outcome, symptoms: Sequence[Symptom], known_bad: bo
         return
     at = f" at {ending.source}" if ending and ending.source else ""
     message = f": {ending.message}" if ending and ending.message else ""
+    source = ending.source if ending else None
+    known = [s.message for s in symptoms if s.alarming and source and s.source == source]
+    cure = f". {known[0]}" if known else ". Make it run by itself first"
     hints = {
         "timeout": ". Raise --timeout, or diagnose a prefix with --max-steps",
         "out-of-memory": ". Raise --memory",
     }
     raise WorkloadError(
         f"the untreated script {_ended(status)} after {steps} steps{at}{message}"
-        f"{hints.get(status, '. Make it run by itself first')}"
+        f"{hints.get(status, cure)}"
     )
 
 

@@ -176,7 +176,7 @@ class Controller:
         if baseline.trace.steps:
             findings.objective = self._objective(baseline)
             episode.objective = findings.objective
-            findings.symptoms = episode.symptoms(baseline)
+        findings.symptoms = episode.symptoms(baseline)
         episode.conclude(baseline, "observed")
         for note in (text for text in baseline.trace.notes if text.startswith("--")):
             self._listener(Notice(note))

@@ -38,7 +38,13 @@ def suffers(trace: Trace, metric: Objective | None) -> bool:
 
 
 def learns_little(trace: Trace, metric: Objective | None) -> bool:
-    """Whether a bounded metric is stuck far from its best; else, whether the loss knows little."""
+    """Whether a bounded metric is stuck far from its best, else whether the loss knows little.
+
+    A loss that overflowed on the way learned little, too.
+    """
+    losses = trace.signal("train", "loss", "loss.value")
+    if len(losses) > len(losses.finite) > 0:
+        return True
     if _progress.left(trace, metric) is not None:
         return _progress.is_stuck(trace, metric, _TOSSED)
     unknown = _knowledge.ignorance(trace)

@@ -61,7 +61,7 @@ class InputScale(Probe):
             reason = _reason(evidence) if len(evidence) == len(found) else None
             if reason is None:
                 continue
-            harms = _harm.learns_little(trace, metric) or _broke(trace)
+            harms = _harm.learns_little(trace, metric)
             yield Symptom(
                 code=self.code,
                 name=self.name,
@@ -82,9 +82,3 @@ def _reason(evidence: dict[str, float]) -> str | None:
     if 0 < evidence["rms"] < _SMALL:
         return f"their root mean square is {evidence['rms']:.2g}"
     return None
-
-
-def _broke(trace: Trace) -> bool:
-    """Whether the loss overflowed."""
-    losses = trace.signal("train", "loss", "loss.value")
-    return len(losses) > len(losses.finite) > 0

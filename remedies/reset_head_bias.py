@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from probes.symptom import Symptom
 from probes.trace import Trace
+from remedies import _heads
 from remedies.base import Remedy
 from remedies.space import Choice, Space
 from remedies.treatment import Action
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from remedies.surgery import Program
-
-_LAYERS = re.compile(r"Linear|Conv")
 
 
 class ResetHeadBias(Remedy):
@@ -56,15 +54,7 @@ class ResetHeadBias(Remedy):
 
     def targets(self, symptoms: Iterable[Symptom], trace: Trace) -> Iterable[str]:
         """The layer with parameters that is the last at work in a forward pass."""
-        parents = {info.parent for info in trace.modules.values()}
-        leaves = [
-            trace.modules[where]
-            for where in trace.places("output.mean")
-            if where in trace.modules and where not in parents
-        ]
-        layers = [info for info in leaves if info.parameters]
-        heads = [info for info in layers if _LAYERS.search(info.type)] or layers
-        return [info.where for info in heads[-1:]]
+        return _heads.head(trace)
 
     def apply(self, program: Program, action: Action) -> None:
         """Set the bias of every target."""

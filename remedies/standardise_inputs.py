@@ -24,11 +24,14 @@ class StandardiseInputs(Remedy):
         Subtracts the mean of each feature (or channel) from what the first layer takes in, and
         divides by its standard deviation. Both are those of the training batches so far, of the
         first hundred at most, and hold in evaluation, too; or training and evaluation have their
-        own. What is missing (NaN) becomes the mean.
+        own. What is missing (NaN) becomes the mean. Values that are no measurements (30 usual
+        deviations from the median: codes for missing ones) do not count, and come in at 5 standard
+        deviations.
 
     When it helps:
         Inputs are of another scale than the initialisation and the learning rate are made for, or
-        were preprocessed in another way in evaluation than in training.
+        were preprocessed in another way in evaluation than in training; or some values are missing,
+        or coded by a number that is far from all others.
 
     Parameters:
         ``statistics``: ``shared`` by training and evaluation, or each its ``own``.
@@ -42,7 +45,7 @@ class StandardiseInputs(Remedy):
 
     code = "R901"
     name = "standardise-inputs"
-    treats = {"P901": 0.9, "P905": 0.8}
+    treats = {"P901": 0.9, "P902": 0.9, "P905": 0.8}
     acts_on = "the first layer"
 
     @property

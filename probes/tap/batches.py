@@ -25,6 +25,8 @@ _LOSSES = {
     "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss",
 }  # fmt: skip
 _DIFFERENCES = {"sub", "subtract", "__rsub__"}
+LABELLED = _LOSSES | _DIFFERENCES
+"""Functions that are given labels (see `labels_of`)."""
 _TAKEN = {"__getitem__", "index_select", "narrow", "take", "stack", "cat"}
 _FEWEST_ROWS = 4
 
@@ -58,7 +60,7 @@ class BatchWatch:
         self._before: tuple[weakref.ref[Tensor], list[float]] | None = None
         self._pairs = Pairs()
         self._done = False
-        calls.listen(self._note, _TAKEN | _LOSSES | _DIFFERENCES)
+        calls.listen(self._note, _TAKEN | LABELLED)
 
     def install(self) -> Callable[[], None]:
         """Note the loaders that are iterated; returns what undoes it."""
@@ -99,7 +101,7 @@ class BatchWatch:
         if name in _TAKEN and not result.requires_grad and result.numel():
             self._note_taken(args, result)
         elif self._batch is not None and result.requires_grad:
-            labels = _labels(name, args, kwargs)
+            labels = labels_of(name, args, kwargs)
             if labels is not None and len(labels) == len(self._batch):
                 self._done = True
                 with torch.no_grad():
@@ -165,7 +167,7 @@ def _permutes(args: tuple[Any, ...], result: Tensor) -> bool:
     )
 
 
-def _labels(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | None:
+def labels_of(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | None:
     """The labels of a loss; the operand without gradient of a difference of two equal shapes."""
     if name in _LOSSES:
         given = dict(zip(("input", "target"), args, strict=False)) | kwargs

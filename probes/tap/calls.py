@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -64,6 +64,8 @@ class CallLog(Interceptor):
         self._on = False
         self._listeners: list[tuple[CallListener, Collection[str] | None]] = []
         self._interested: dict[str, list[CallListener]] = {}
+        self.on_error: list[CallListener] = []
+        """Told of calls that raise, with None for the result, before the script sees it."""
 
     def listen(self, listener: CallListener, to: Collection[str] | None = None) -> None:
         """Add a listener.
@@ -106,7 +108,12 @@ class CallLog(Interceptor):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        result = func(*args, **(kwargs or {}))
+        try:
+            result = func(*args, **(kwargs or {}))
+        except Exception:
+            if self._on and not is_transformed():
+                self._tell(self.on_error, func, args, kwargs or {}, None)
+            raise
         if self._on and not is_transformed():
             name = getattr(func, "__name__", "")
             interested = self._interested.get(name)
@@ -114,18 +121,22 @@ class CallLog(Interceptor):
                 interested = self._interested[name] = [
                     listener for listener, to in self._listeners if to is None or name in to
                 ]
-            with torch._C.DisableTorchFunction():
-                for listener in interested:
-                    try:
-                        listener(func, args, kwargs or {}, result)
-                    except Exception as error:
-                        self._failed(listener, error)
+            self._tell(interested, func, args, kwargs or {}, result)
         return result
 
-    def _failed(self, listener: CallListener, error: Exception) -> None:
-        if self._guard.complain(listener, error):
-            self._listeners = [entry for entry in self._listeners if entry[0] is not listener]
-            self._interested = {}
+    def _tell(self, listeners: Iterable[CallListener], *call: Any) -> None:
+        with torch._C.DisableTorchFunction():
+            for listener in listeners:
+                try:
+                    listener(*call)
+                except Exception as error:
+                    if self._guard.complain(listener, error):
+                        self._drop(listener)
+
+    def _drop(self, listener: CallListener) -> None:
+        self._listeners = [entry for entry in self._listeners if entry[0] is not listener]
+        self.on_error = [other for other in self.on_error if other is not listener]
+        self._interested = {}
 
 
 def _active_modes() -> list[TorchFunctionMode]:

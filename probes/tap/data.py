@@ -8,10 +8,12 @@ from probes.tap.batches import BatchWatch
 from probes.tap.broadcasts import BroadcastWatch
 from probes.tap.calls import CallLog
 from probes.tap.inputs import InputWatch
+from probes.tap.labels import LabelWatch
 from probes.tap.locate import Sources
 from probes.tap.loss_inputs import LossInputWatch
 from probes.tap.losses import LossWatch
 from probes.tap.modules import ModuleTree
+from probes.tap.shared_samples import SharedSampleWatch
 from probes.tap.statistics import Collector
 from probes.tap.targets import TargetWatch
 
@@ -28,11 +30,14 @@ class DataWatch:
         collector: Collector,
     ) -> None:
         self._batches = BatchWatch(sources, tree, calls, collector)
+        self._shared = SharedSampleWatch(sources, tree, calls, collector)
         self._evaluated = InputWatch(tree, collector), TargetWatch(sources, calls, collector)
         self._trained = (
             self._batches,
+            self._shared,
             BroadcastWatch(sources, calls, losses, collector),
             LossInputWatch(sources, tree, calls, collector),
+            LabelWatch(sources, calls, collector),
         )
 
     def install(self) -> Callable[[], None]:
@@ -48,6 +53,11 @@ class DataWatch:
         """Watch the evaluation that begins."""
         for watch in self._evaluated:
             watch.switch_on()
+        self._shared.evaluate()
+
+    def evaluate_samples(self) -> None:
+        """Watch which samples come without gradients."""
+        self._shared.evaluate()
 
     def switch_off(self) -> None:
         """Watch no more."""

@@ -16,6 +16,9 @@ from probes.trace import Phase
 
 _PASSES = 4
 """Forward passes of each phase that are looked at while the watch is on."""
+_FAR = 30.0
+"""Distance from the median of a feature, in units of its usual deviation, that none comes to."""
+_MOST_VALUES = 4096
 
 
 class InputWatch:
@@ -93,7 +96,9 @@ def input_statistics(values: Tensor) -> dict[str, Tensor]:
         ``input.mean``, ``input.std`` and ``input.rms`` over all that is finite; ``input.missing``,
         the share that is not; ``input.largest``, the largest root mean square of a feature;
         ``input.spread``, the largest over the smallest standard deviation of the features, those
-        left out that vary by less than a ten thousandth of the largest.
+        left out that vary by less than a ten thousandth of the largest; ``input.outlying``, the
+        largest share of a feature's values that are `outlying`, and ``input.column``, the number of
+        the feature that has them or, before all, those that are not finite.
     """
     finite = values.isfinite()
     count = finite.sum(0).clamp_min(1)
@@ -105,6 +110,7 @@ def input_statistics(values: Tensor) -> dict[str, Tensor]:
     least = torch.where(varied, deviations, torch.inf).amin()
     mean = kept.sum() / finite.sum().clamp_min(1)
     square = kept.square().sum() / finite.sum().clamp_min(1)
+    shares = outlying(values).double().mean(0)
     return {
         "input.mean": mean,
         "input.std": (square - mean**2).clamp_min(0).sqrt(),
@@ -112,4 +118,21 @@ def input_statistics(values: Tensor) -> dict[str, Tensor]:
         "input.missing": 1 - finite.double().mean(),
         "input.largest": squares.amax().sqrt(),
         "input.spread": torch.where(varied.any(), deviations.amax() / least, 1.0),
+        "input.outlying": shares.amax(),
+        "input.column": (shares + 2 * (~finite).double().mean(0)).argmax(),
     }
+
+
+def outlying(values: Tensor) -> Tensor:
+    """Which values are no measurements: 30 deviations and more from the median of their feature.
+
+    The deviation is that of a normal distribution with the same median distance from the median.
+    None are in a feature of which more than half the values are the same.
+
+    Args:
+        values: Shape (values, features).
+    """
+    sample = values[:: -(-len(values) // _MOST_VALUES)]
+    middle = sample.nanmedian(0).values
+    usual = 1.4826 * (sample - middle).abs().nanmedian(0).values
+    return ((values - middle).abs() > _FAR * usual) & (usual > 0) & values.isfinite()

@@ -36,6 +36,7 @@ class LifecycleWatch:
 
     Attributes:
         owners: Names parameters.
+        blocks: Knows the parts without gradients.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class LifecycleWatch:
     ) -> None:
         self._tree = tree
         self._optimizers = Optimizers(sources, emit)
-        blocks = NoGradBlocks(sources, calls, step)
+        self.blocks = blocks = NoGradBlocks(sources, calls, step)
         cuts = CutWatch(self._optimizers, calls, blocks)
         self._cycle = CycleWatch(self._optimizers, collector)
         self.owners = Owners(tree, sources, emit)

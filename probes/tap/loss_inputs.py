@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.autograd.graph import Node
 
 from probes.tap.calls import CallLog
+from probes.tap.class_targets import DIFFERENCES, class_targets, operands
 from probes.tap.dense import is_dense_float
 from probes.tap.locate import Sources
 from probes.tap.modules import ModuleTree
@@ -23,6 +24,9 @@ LOSSES = {
     "nll_loss": "logarithms",
     "kl_div": "logarithms",
     "mse_loss": "values",
+    "l1_loss": "values",
+    "smooth_l1_loss": "values",
+    "huber_loss": "values",
 }
 """Losses whose input is looked at, and what they take."""
 _VIEWED = re.compile(
@@ -48,7 +52,8 @@ class LossInputWatch:
         collector: Takes ``loss.activated``, 1 or 0, at ``LINE|PLACE|ACTIVATION|LOSS``: the line of
             the loss, the module or line that made the activation, and the names of the two. Where
             no activation is in the graph, ``probabilities`` stands for an input whose values are
-            such, and ``scores`` for one that cannot be logarithms of them.
+            such, and ``scores`` for one that cannot be logarithms of them. Of regression losses
+            and differences of a softmax or sigmoid and its targets, what `class_targets` says, too.
     """
 
     def __init__(
@@ -80,6 +85,10 @@ class LossInputWatch:
             scores = args[0] if args else kwargs.get("input")
             if is_dense_float(scores) and scores.grad_fn is not None:
                 self._look(name, scores, args, kwargs)
+        elif name in DIFFERENCES:
+            pair = operands(name, args, kwargs)
+            if pair is not None and pair[0].grad_fn is not None:
+                self._look(name, pair[0], args, kwargs)
         elif result.grad_fn is not None and _ACTIVATION.match(result.grad_fn.name()):
             self._places[result.grad_fn] = self._place()
 
@@ -91,12 +100,21 @@ class LossInputWatch:
         if node is not None:
             kind = node.name().partition("Backward")[0].lower()
             place = self._places.get(node, line)
-            self._collector.add("train", f"{line}|{place}|{kind}|{loss}", {"loss.activated": 1.0})
+            where = f"{line}|{place}|{kind}|{loss}"
+            found: dict[str, Tensor | float] = {"loss.activated": 1.0}
+            pair = operands(loss, args, kwargs)
+            if pair is not None:
+                with torch.no_grad():
+                    found |= class_targets(kind, *pair)
+            if loss in LOSSES or len(found) > 1:
+                self._collector.add("train", where, found)
+            return
+        if loss not in LOSSES:
             return
         with torch.no_grad():
-            for kind, found in _by_values(loss, scores.detach()).items():
+            for kind, share in _by_values(loss, scores.detach()).items():
                 where = f"{line}|{line}|{kind}|{loss}"
-                self._collector.add("train", where, {"loss.activated": found})
+                self._collector.add("train", where, {"loss.activated": share})
 
     def _place(self) -> str:
         """The activation module at work, or else the user's line."""

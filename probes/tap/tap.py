@@ -128,6 +128,7 @@ class Tap:
             self.tree, sources, self.calls, self._collector, emit, lambda: self.step
         )
         self.losses.probed.append(self.lifecycle.look_at)
+        self.lifecycle.blocks.on_enter.append(self.data.evaluate_samples)
         self._watches: tuple[Watch, ...] = (
             self.forward,
             self.losses,

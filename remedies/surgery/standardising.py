@@ -5,9 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from probes.tap.inputs import by_feature
+from probes.tap.inputs import by_feature, outlying
 
 _MOST_BATCHES = 100
+_BOUND = 5.0
+"""Where values are limited, in standard deviations, once there were some that are none."""
 
 
 class _Moments:
@@ -15,6 +17,7 @@ class _Moments:
 
     def __init__(self) -> None:
         self.batches = 0
+        self.outlying = False
         self._count = self._sum = self._squares = torch.zeros(())
 
     def take(self, values: Tensor) -> None:
@@ -22,8 +25,11 @@ class _Moments:
         if self.batches >= _MOST_BATCHES:
             return
         self.batches += 1
-        kept = values.nan_to_num(0.0, 0.0, 0.0).double()
-        self._count = self._count.to(kept.device) + values.isfinite().sum(0)
+        apart = outlying(values)
+        self.outlying = self.outlying or bool(apart.any())
+        good = values.isfinite() & ~apart
+        kept = torch.where(good, values, 0.0).double()
+        self._count = self._count.to(kept.device) + good.sum(0)
         self._sum = self._sum.to(kept.device) + kept.sum(0)
         self._squares = self._squares.to(kept.device) + kept.square().sum(0)
 
@@ -61,4 +67,6 @@ class Standardiser:
             shape = (-1, *[1] * (batch.dim() - 2))
             mean, deviation = mean.reshape(shape), deviation.reshape(shape)
         standard = (batch.double() - mean) / deviation
+        if moments.outlying:
+            standard = standard.clamp(-_BOUND, _BOUND)
         return standard.nan_to_num(0.0, 0.0, 0.0).to(batch.dtype)

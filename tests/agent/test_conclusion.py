@@ -105,3 +105,12 @@ def test_nothing_ties_where_the_control_has_no_value() -> None:
         heard("swap-norm", 0.3, control=float("nan")),
     ]
     assert names(by_gain(found)) == ["reestimate-statistics", "swap-norm"]
+
+
+def test_an_exception_that_a_symptom_explains_is_explained() -> None:
+    broken = run(0, status="raised", message="IndexError: Target 5", source="train.py:9")
+    known = DIVERGED.model_copy(update={"source": "train.py:9", "message": "five labels, four"})
+    with pytest.raises(WorkloadError, match="Target 5. five labels, four$"):
+        check_baseline(broken, [known])
+    with pytest.raises(WorkloadError, match="Make it run by itself first"):
+        check_baseline(broken, [DIVERGED])

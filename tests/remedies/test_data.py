@@ -181,6 +181,29 @@ def test_what_is_missing_becomes_the_mean(treat: Any) -> None:
     assert trace.applied and bool(model[0].weight.isfinite().all())
 
 
+def test_codes_do_not_count_and_are_limited(treat: Any) -> None:
+    given: list[Tensor] = []
+
+    def program(code: float) -> nn.Module:
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(3, 1))
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        for _ in range(3):
+            inputs = 4 + 2 * torch.randn(64, 3)
+            inputs[:3, 1] = code
+            model(inputs).square().mean().backward()
+            optimizer.step()
+        model[0].register_forward_pre_hook(lambda _, args: given.append(args[0]))
+        model(inputs)
+        return model
+
+    treat(lambda: program(-999.0), (action("standardise-inputs", "0"),))
+    coded = given[-1][:, 1]
+    assert coded[:3].tolist() == [-5.0] * 3
+    assert float(coded[3:].std()) == pytest.approx(1.0, abs=0.15)
+    assert float(coded[3:].mean()) == pytest.approx(0.0, abs=0.15)
+
+
 def test_a_mismatch_is_treated_with_own_statistics() -> None:
     remedy = remedies["standardise-inputs"]
     symptom = Symptom(code="P905", name="x", severity=1, where="0", message="")

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from probes.tap import Tap
 from probes.tap.broadcasts import inflation
 from probes.tap.fingerprints import Pairs, fingerprints
-from probes.tap.inputs import input_statistics
+from probes.tap.inputs import input_statistics, outlying
 from probes.tap.targets import fit
 from probes.trace import Event, Trace
 
@@ -282,3 +282,19 @@ def test_tensors_that_cannot_be_read_are_left_alone() -> None:
 
     trace = observe(program)
     assert trace.steps == 4
+
+
+def test_values_that_are_no_measurements() -> None:
+    torch.manual_seed(0)
+    values = torch.randn(200, 4)
+    values[::20, 2] = -999.0
+    values[3, 1] = torch.nan
+    values[:, 3] = (torch.rand(200) < 0.1).float() * 1000  # Mostly zero: no usual deviation.
+    found = outlying(values)
+    assert found[:, 2].nonzero().flatten().tolist() == list(range(0, 200, 20))
+    assert int(found.sum()) == 10
+    told = input_statistics(values)
+    assert float(told["input.outlying"]) == pytest.approx(0.05)
+    assert int(told["input.column"]) == 2
+    assert float(input_statistics(values[:, :2])["input.outlying"]) == 0
+    assert int(input_statistics(values[:, :2])["input.column"]) == 1

@@ -1,0 +1,97 @@
+"""Watches whether the labels are such as a classification loss takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from probes.tap.calls import CallLog
+from probes.tap.dense import is_dense
+from probes.tap.locate import Sources
+from probes.tap.statistics import Collector
+
+CATEGORICAL = ("cross_entropy", "nll_loss")
+BINARY = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
+_MOST_CALLS = 2
+
+
+class LabelWatch:
+    """Reads the labels off the calls of classification losses, of those that raise as well.
+
+    Args:
+        sources: Tells the user's line that computes the loss: that is where.
+        calls: Tells of the calls.
+        collector: Takes what `label_statistics` says, in training.
+    """
+
+    def __init__(self, sources: Sources, calls: CallLog, collector: Collector) -> None:
+        self._sources = sources
+        self._collector = collector
+        self._on = False
+        self._seen: dict[str, int] = {}
+        calls.listen(self._note, (*CATEGORICAL, *BINARY))
+        calls.on_error.append(self._note)
+
+    def switch_on(self) -> None:
+        """Watch the losses of the next step."""
+        self._on = True
+        self._seen = {}
+
+    def switch_off(self) -> None:
+        """Watch no more."""
+        self._on = False
+
+    def _note(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
+    ) -> None:
+        name = getattr(func, "__name__", "")
+        if not self._on or name not in (*CATEGORICAL, *BINARY):
+            return
+        given = dict(zip(("input", "target"), args, strict=False)) | kwargs
+        scores, labels = given.get("input"), given.get("target")
+        if not is_dense(scores) or not is_dense(labels) or not scores.requires_grad:
+            return
+        where = self._sources.line()
+        if where is None or self._seen.get(where, 0) >= _MOST_CALLS:
+            return
+        self._seen[where] = self._seen.get(where, 0) + 1
+        with torch.no_grad():
+            ignored = given.get("ignore_index", -100)
+            found = label_statistics(name, scores.detach(), labels.detach(), ignored)
+        self._collector.add("train", where, found)
+
+
+def label_statistics(
+    name: str, scores: Tensor, labels: Tensor, ignored: int = -100
+) -> dict[str, Tensor | float]:
+    """What labels a loss is given.
+
+    Args:
+        name: The torch function.
+        scores: Shape (samples, classes, ...) or, of a binary loss, that of the labels.
+        labels: Classes or, where they are floating-point numbers, probabilities.
+        ignored: The label that does not count.
+
+    Returns:
+        Of probabilities ``label.outside``, the share that is below 0 or above 1. Of classes
+        ``label.classes``, how many the scores are for, and ``label.ignored``, the share of labels
+        that do not count. Of either ``label.lowest`` and ``label.highest``, and ``label.count``, of
+        those that count.
+    """
+    found: dict[str, Tensor | float] = {}
+    if name in BINARY or labels.is_floating_point():
+        outside = (labels < 0) | (labels > 1)
+        found["label.outside"] = outside.float().mean()
+    else:
+        found["label.classes"] = float(scores.shape[1 if scores.dim() > 1 else 0])
+        counts = labels != ignored
+        found["label.ignored"] = 1 - counts.float().mean()
+        labels = labels[counts]
+    found["label.count"] = float(labels.numel())
+    if labels.numel():
+        found["label.lowest"] = labels.min()
+        found["label.highest"] = labels.max()
+    return found

@@ -1,0 +1,71 @@
+"""Labels are told as the loss is given them, also where it raises."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from probes.tap import Tap
+from probes.tap.labels import label_statistics
+from probes.trace import Event, Trace
+
+
+def observe(labels: Tensor) -> Trace:
+    events: list[Event] = []
+    tap = Tap(events.append, Path(__file__).parent)
+    tap.install()
+    try:
+        model = nn.Linear(5, 3)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+        loss = nn.CrossEntropyLoss()(model(torch.randn(4, 5)), labels)
+        loss.backward()
+        optimizer.step()
+    finally:
+        tap.close()
+    return Trace.of(events)
+
+
+def values(trace: Trace, name: str) -> list[float]:
+    return [v for w in trace.places(name) for v in trace.signal("train", w, name).values]
+
+
+def test_labels_of_a_loss() -> None:
+    trace = observe(torch.tensor([0, 2, -100, 1]))
+    assert values(trace, "label.classes") == [3.0]
+    assert values(trace, "label.ignored") == [0.25]
+    assert (values(trace, "label.lowest"), values(trace, "label.highest")) == ([0.0], [2.0])
+
+
+def test_labels_of_a_loss_that_raises() -> None:
+    events: list[Event] = []
+    tap = Tap(events.append, Path(__file__).parent)
+    tap.install()
+    try:
+        model = nn.Linear(5, 3)
+        torch.optim.SGD(model.parameters(), lr=0.01)
+        with pytest.raises(IndexError, match="Target 3 is out of bounds"):
+            functional.cross_entropy(model(torch.randn(4, 5)), torch.tensor([0, 3, 1, 1]))
+    finally:
+        tap.close()
+    trace = Trace.of(events)
+    assert (values(trace, "label.highest"), values(trace, "label.classes")) == ([3.0], [3.0])
+
+
+@pytest.mark.parametrize(
+    ("labels", "outside"), [([0.0, 1.0, 0.3, 0.9], 0.0), ([-1.0, 1.0, 1.0, -1.0], 0.5)]
+)
+def test_probabilities(labels: list[float], outside: float) -> None:
+    found = label_statistics(
+        "binary_cross_entropy_with_logits", torch.zeros(4), torch.tensor(labels)
+    )
+    assert found["label.outside"] == outside
+    assert "label.classes" not in found
+
+
+def test_nothing_but_ignored_labels() -> None:
+    found = label_statistics("cross_entropy", torch.zeros(2, 3), torch.tensor([7, 7]), 7)
+    assert found["label.ignored"] == 1 and "label.lowest" not in found
