@@ -103,8 +103,8 @@ class AttentionEntropyCollapse(Probe):
 
 
 _ONE_HOT = (
-    "looks at one key: its largest of {keys:.0f} weights is {top:.2f}, its entropy {entropy:.1%} of "
-    "that of equal weights; the scores have a standard deviation of {scale:.3g}"
+    "looks at one key: its largest of {keys:.0f} weights is {top:.2f}, its entropy {entropy:.1%} "
+    "of that of equal weights; the scores have a standard deviation of {scale:.3g}"
 )
 _UNIFORM = "gives all of {keys:.0f} keys the same weight: scores spread by {scale:.2g}"
 _ACROSS = "takes the softmax along another axis than the one that the product with values sums over"

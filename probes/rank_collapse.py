@@ -58,12 +58,13 @@ class RankCollapse(Probe):
         of an output (samples or positions; or the positions of one sample) are within 1 % of their
         mean, as root mean squares, while at an earlier place, or in the input, they were more than
         10 % from it; or they went to a tenth of the distance that they began with, in the last
-        quarter of the run. That alone is an observation (severity 0.3). It is an alarm, of severity 0.6
-        to 1 with the loss of spread, where the run suffers: its predictions are no better than a
-        constant, or its metric stands still with more than a fifth of the way left; unless dead or
-        saturated units already tell why. A representation that has become one line (participation
-        ratio below 1.2 of 8 features or more, after one above 3) counts as well where nothing is
-        predicted: a scalar needs but one direction, and a classifier of C classes C - 1.
+        quarter of the run. That alone is an observation (severity 0.3). It is an alarm, of severity
+        0.6 to 1 with the loss of spread, where the run suffers: its predictions are no better than
+        a constant, or its metric stands still with more than a fifth of the way left; unless dead
+        or saturated units already tell why. A representation that has become one line
+        (participation ratio below 1.2 of 8 features or more, after one above 3) counts as well
+        where nothing is predicted: a scalar needs but one direction, a classifier of C classes
+        C - 1.
         Named is the outermost of the modules like it that the place is in, the block of a stack.
 
     Example:

@@ -112,8 +112,9 @@ def _is_in(where: str, other: str) -> bool:
 
 
 def _within_another(group: list[str], groups: list[list[str]]) -> bool:
-    return any(_is_in(where, other) for other_group in groups for other in other_group
-               for where in group)
+    return any(
+        _is_in(where, other) for other_group in groups for other in other_group for where in group
+    )
 
 
 def _around(where: str, named: list[str]) -> bool:

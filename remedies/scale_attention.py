@@ -94,8 +94,8 @@ class ScaleAttention(Remedy):
         factor = float(action.params["factor"])
         lines = ", ".join(target.partition("@")[2] or target for target in action.targets)
         return (
-            f"Multiply the scores of the attention at {lines or 'that line'} by {factor:.3g}; usual "
-            "is one over the square root of the width of a head, once."
+            f"Multiply the scores of the attention at {lines or 'that line'} by {factor:.3g}; "
+            "usual is one over the square root of the width of a head, once."
         )
 
 

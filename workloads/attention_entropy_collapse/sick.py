@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-SPICES = 8
-JARS = 8
+SPICES = 12
+JARS = 6
 
 
 def make_orders(count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
@@ -22,7 +22,11 @@ def make_orders(count: int, generator: torch.Generator) -> tuple[Tensor, Tensor,
     asked = torch.randint(SPICES, (count, 1), generator=generator)
     answer = jars.gather(1, asked)
     nothing = torch.full_like(answer, JARS)
-    return torch.cat([names, names.gather(1, asked)], 1), torch.cat([jars, nothing], 1), answer[:, 0]
+    return (
+        torch.cat([names, names.gather(1, asked)], 1),
+        torch.cat([jars, nothing], 1),
+        answer[:, 0],
+    )
 
 
 class Attention(nn.Module):
@@ -36,6 +40,8 @@ class Attention(nn.Module):
         self.key = nn.Linear(width, width)
         self.value = nn.Linear(width, width)
         self.out = nn.Linear(width, width)
+        for layer in (self.query, self.key):
+            nn.init.normal_(layer.weight)
 
     def split(self, x: Tensor) -> Tensor:
         """(count, rows, width) to (count, heads, rows, width / heads)."""
@@ -44,7 +50,7 @@ class Attention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Takes and gives (count, rows, width)."""
         q, k, v = self.split(self.query(x)), self.split(self.key(x)), self.split(self.value(x))
-        scores = q @ k.transpose(-2, -1) * self.scale
+        scores = q @ k.transpose(-2, -1) / self.scale
         weights = F.softmax(scores, dim=-1)
         return self.out((weights @ v).transpose(1, 2).flatten(2))
 
@@ -56,7 +62,9 @@ class Block(nn.Module):
         super().__init__()
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.attention = Attention(width, heads)
-        self.mlp = nn.Sequential(nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, width))
+        self.mlp = nn.Sequential(
+            nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, width)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Takes and gives (count, rows, width)."""
@@ -90,8 +98,8 @@ def accuracy(model: nn.Module, names: Tensor, jars: Tensor, answer: Tensor) -> f
 def main() -> None:
     """Trains and prints the metric of every epoch."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--epochs", type=int, default=12)
-    parser.add_argument("--batch-size", type=int, default=128)
+    parser.add_argument("--epochs", type=int, default=9)
+    parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--width", type=int, default=48)
     parser.add_argument("--lr", type=float, default=5e-3)
     parser.add_argument("--seed", type=int, default=0)
@@ -99,10 +107,10 @@ def main() -> None:
 
     torch.manual_seed(args.seed)
     generator = torch.Generator().manual_seed(args.seed + 1)
-    train = make_orders(2560, generator)
-    val = make_orders(512, generator)
+    train = make_orders(1280, generator)
+    val = make_orders(400, generator)
 
-    model = Stall(args.width, heads=2)
+    model = Stall(args.width, heads=1)
     optimizer = torch.optim.Adam(model.parameters(), lr=args.lr)
     for epoch in range(args.epochs):
         model.train()
