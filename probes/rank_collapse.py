@@ -58,7 +58,8 @@ class RankCollapse(Probe):
         of an output (samples or positions; or the positions of one sample) are within 1 % of their
         mean, as root mean squares, while at an earlier place, or in the input, they were more than
         10 % from it; or they went to a tenth of the distance that they began with, in the last
-        quarter of the run. That alone is an observation (severity 0.3). It is an alarm, of severity
+        quarter of the run. Nowhere behind it do they differ again, as they do behind a branch of a
+        residual stream. That alone is an observation (severity 0.3). It is an alarm, of severity
         0.6 to 1 with the loss of spread, where the run suffers: its predictions are no better than
         a constant, or its metric stands still with more than a fifth of the way left; unless dead
         or saturated units already tell why. A representation that has become one line
@@ -125,11 +126,33 @@ def _first(trace: Trace) -> _Collapse | None:
                 continue
             if before > high and _is_wide(trace, where, signal):
                 if value < low and sum(each < low for each in late) >= _PERSISTS * len(late):
-                    return _Collapse(where, signal, value, before)
-                if signal != "spread.rank" and (end := _fell(series, trace.steps)) is not None:
-                    return _Collapse(where, signal, end, series.finite.values[0])
+                    found = _Collapse(where, signal, value, before)
+                elif signal != "spread.rank" and (end := _fell(series, trace.steps)) is not None:
+                    found = _Collapse(where, signal, end, series.finite.values[0])
+                else:
+                    found = None
+                if found is not None and _stays(trace, found, high):
+                    return found
             before = max(before, value)
     return None
+
+
+def _stays(trace: Trace, found: _Collapse, high: float) -> bool:
+    """Whether what was lost is lost for good: nowhere behind the place do the rows differ again.
+
+    They do behind a branch of a residual stream, and behind one of several heads.
+    """
+    places = [w for w in trace.places(found.signal) if _root(w) == _root(found.where)]
+    for where in places[places.index(found.where) + 1 :]:
+        series = trace.signal("train", where, found.signal)
+        end = _series.middle(_series.window(series, trace.steps, 0.75, 1.0))
+        if end is not None and end > high:
+            return False
+    return True
+
+
+def _root(where: str) -> str:
+    return where.partition(":")[0] if ":" in where else ""
 
 
 def _fell(series: Series, steps: int) -> float | None:

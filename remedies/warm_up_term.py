@@ -70,6 +70,6 @@ class WarmUpTerm(Remedy):
         """What to multiply the term by."""
         steps = round(float(action.params["steps"]))
         return (
-            f"Let the weight of {action.target} grow: multiply it by min(1.0, step / {steps}), with "
-            "the number of optimizer steps done."
+            f"Let the weight of {action.target} grow: multiply it by min(1.0, step / {steps}), "
+            "with the number of optimizer steps done."
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -33,11 +34,12 @@ class RunningNorm:
         rows = values if channels_first else values.reshape(-1, values.shape[-1])
         if values.dim() < 2 or rows.shape[0] < 2 and training:
             return values
-        features = rows.shape[1]
         if self._mean is None or self._variance is None:
-            self._mean = rows.new_zeros(features)
-            self._variance = rows.new_ones(features)
-        if self._mean.numel() != features:
+            # From the first batch: what has collapsed is far from a variance of one.
+            found = rows.detach().transpose(0, 1).flatten(1)
+            variance, mean = torch.var_mean(found, dim=1, correction=0)
+            self._mean, self._variance = mean, variance
+        if self._mean.numel() != rows.shape[1]:
             return values
         self._took_effect()
         normed = functional.batch_norm(

@@ -70,3 +70,8 @@ def test_one_direction_is_enough_for_what_is_predicted(make_trace) -> None:
     row = ["loss", "fit.explained", 0.5]
     judged.feed({"event": "signals", "step": 60, "phase": "train", "rows": [row]})
     assert not list(RankCollapse().read(judged, METRIC))
+
+
+def test_a_branch_beside_which_the_stream_goes_on_is_no_collapse(make_trace) -> None:
+    curves = {"embed": 0.9, "blocks.1.out": 1e-4, "blocks.2.out": 0.5}
+    assert not list(RankCollapse().read(trace_of(make_trace, "spread.share", curves), METRIC))
