@@ -81,7 +81,7 @@ def of_multi_head(
     query, key = given["query"], given["key"]
     if not (is_dense_float(query) and is_dense_float(key)) or query.dim() != 3:
         return None
-    width, heads, bias = query.shape[2], given["num_heads"], given.get("in_proj_bias")
+    heads, bias = given["num_heads"], given.get("in_proj_bias")
     if given.get("use_separate_proj_weight"):
         weights = [given["q_proj_weight"], given["k_proj_weight"]]
     else:
@@ -91,13 +91,14 @@ def of_multi_head(
     projected = []
     for values, weight, shift in zip((query, key), weights, biases, strict=True):
         out = functional.linear(values[:, some].detach(), weight.detach(), shift)
-        parts = out.unflatten(2, (heads, width // heads)).permute(1, 2, 0, 3)
+        parts = out.reshape(*out.shape[:2], heads, -1).permute(1, 2, 0, 3)
         projected.append(parts.detach())
-    scores = _scores(*(each.flatten(0, 1) for each in projected), None, None)
-    scores = scores.unflatten(0, (-1, heads))
+    queries, keys = (each.flatten(0, 1) for each in projected)
+    scores = _scores(queries, keys, None, None)
+    scores = scores.reshape(-1, heads, *scores.shape[1:])
     mask, padding = given.get("attn_mask"), given.get("key_padding_mask")
     if isinstance(mask, Tensor):
-        mask = mask if mask.dim() == 2 else mask.unflatten(0, (-1, heads))[some]
+        mask = mask if mask.dim() == 2 else mask.reshape(-1, heads, *mask.shape[1:])[some]
         scores = _masked(scores, mask)
     if isinstance(padding, Tensor):
         scores = _masked(scores, padding[some, None, None, :])
