@@ -11,6 +11,7 @@ module     ``where``, ``type``, ``source``, ``parent``, ``parameters``: one modu
 term       ``where``, ``source``, ``operation``: one loss term
 noise      ``where``, ``source``, ``operand``: one place where noise is added to activations
 activation ``where``, ``source``, ``operation``, ``kind``, ``module``, ``call``, if hidden
+attention  ``where``, ``source``, ``operation``, ``call``, ``module``: one place of attention
 nonfinite  ``operation``, ``source``, ``direction``, ``step``: what made the first NaN
 loop       the fields of `LoopInfo`: one optimizer as the training loop uses it
 optimizer  ``where``, ``type``, ``source``, ``parameters``: one parameter group of an optimizer
@@ -181,6 +182,26 @@ class ActivationInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class AttentionInfo:
+    """One place at which attention is computed.
+
+    Attributes:
+        where: Its module, or the function that computes it.
+        source: The line of its softmax, or that calls the function; that made its module where
+            the module is torch's own.
+        operation: Name of the torch function, ``softmax``.
+        call: The function and the line that calls it, ``softmax@train.py:12``.
+        module: Path of the module at work.
+    """
+
+    where: str
+    source: str | None = None
+    operation: str = ""
+    call: str = ""
+    module: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class NonFinite:
     """The call that made the first NaN or infinity.
 
@@ -246,6 +267,7 @@ class Trace:
         self.loops: dict[str, LoopInfo] = {}
         self.optimizers: dict[str, OptimizerInfo] = {}
         self.activations: dict[str, ActivationInfo] = {}
+        self.attentions: dict[str, AttentionInfo] = {}
         self.non_finite: NonFinite | None = None
         self.applied: list[Event] = []
         self.notes: list[str] = []
@@ -284,6 +306,9 @@ class Trace:
             case "activation":
                 activation = ActivationInfo(**_known_fields(ActivationInfo, event))
                 self.activations[activation.where] = activation
+            case "attention":
+                attention = AttentionInfo(**_known_fields(AttentionInfo, event))
+                self.attentions[attention.where] = attention
             case "nonfinite" if self.non_finite is None:
                 self.non_finite = NonFinite(**_known_fields(NonFinite, event))
             case "progress":

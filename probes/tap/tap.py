@@ -16,6 +16,7 @@ from torch.optim.optimizer import (
 )
 
 from probes.tap.activations import ActivationWatch
+from probes.tap.attention import AttentionWatch
 from probes.tap.branches import BranchWatch
 from probes.tap.by_hand import HandWatch
 from probes.tap.cadence import is_probed, spacing
@@ -37,6 +38,7 @@ from probes.tap.noise_places import NoisePlaces
 from probes.tap.predictions import PredictionWatch
 from probes.tap.scale import ScaleWatch
 from probes.tap.settings import SettingsWatch
+from probes.tap.spread import SpreadWatch
 from probes.tap.statistics import Collector
 from probes.tap.transforms import outside_transforms
 from probes.tap.updates import UpdateWatch
@@ -141,6 +143,8 @@ class Tap:
             self.data,
             ActivationWatch(self.tree, sources, self.calls, self._collector, emit),
             LayerGradientWatch(self.tree, self._collector),
+            AttentionWatch(self.tree, sources, self.calls, self._collector, emit),
+            SpreadWatch(self.tree, self.calls, self._collector),
             FiniteWatch(sources, self.calls, self.losses, emit, lambda: self.step),
             self.lifecycle,
         )

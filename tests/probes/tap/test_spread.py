@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from probes.tap import Tap
+from probes.tap.spread import spread
+from probes.trace import Event, Trace
+
+
+def test_rows_that_are_the_same_have_no_spread() -> None:
+    same = torch.ones(16, 8) + 1e-4 * torch.randn(16, 8)
+    assert spread(same, False)["spread.share"] < 1e-3
+    found = spread(torch.randn(64, 8), False)
+    assert found["spread.share"] > 0.9 and found["spread.rank"] > 5
+
+
+def test_one_direction_has_rank_one() -> None:
+    line = torch.randn(32, 1) * torch.randn(1, 16)
+    assert spread(line, False)["spread.rank"] == pytest.approx(1.0, abs=1e-3)
+
+
+def test_positions_of_one_sample_are_looked_at_by_themselves() -> None:
+    samples = torch.randn(8, 1, 16).expand(8, 5, 16)
+    found = spread(samples, False)
+    assert found["spread.positions"] < 1e-6 and found["spread.share"] > 0.5
+
+
+def test_channels_of_an_image_are_averaged_over_their_places() -> None:
+    images = torch.randn(8, 4, 1, 1).expand(8, 4, 6, 6)
+    assert spread(images, True)["spread.width"] == 6.0 or spread(images, True)["spread.rank"] > 1
+    assert "spread.positions" not in spread(images, True)
+
+
+@pytest.mark.parametrize("shape", [(3, 8), (16,), (16, 1)], ids=str)
+def test_too_little_to_tell(shape) -> None:
+    assert spread(torch.randn(shape), False) == {}
+
+
+def test_every_module_and_the_input_are_looked_at_in_training() -> None:
+    events: list[Event] = []
+    tap = Tap(events.append, Path(__file__).parent)
+    tap.install()
+    model = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 3))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for _ in range(5):
+        model(torch.randn(16, 8)).square().mean().backward()
+        optimizer.step()
+    tap.close()
+    trace = Trace.of(events)
+    assert set(trace.places("spread.share")) == {"Sequential.input", "0", "1", "2", "Sequential"}
+    keeps = {where: trace.signal("train", where, "spread.keeps").values for where in "012"}
+    assert keeps == {"0": [1.0] * 5, "1": [0.0] * 5, "2": []}
