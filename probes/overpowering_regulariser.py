@@ -45,8 +45,8 @@ class OverpoweringRegulariser(Probe):
         gradient as they or more, in the median over the second half. And nothing is learned: the
         losses with targets, where there are any, are at nine tenths or more of what a constant
         reaches, and a metric whose best value is known went less than a tenth of its way, with
-        more than a fifth left. A penalty that serves its end falls, too, but the others are learned beside it.
-        Severity rises from 0.5 with the term's share of the gradient.
+        more than a fifth left. A penalty that serves its end falls, too, but the others are
+        learned beside it. Severity rises from 0.5 with the term's share of the gradient.
 
     Example:
         bad: ``loss = ce + 0.1 * sum(p.pow(2).sum() for p in model.parameters())``

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import CodeType
+from types import CodeType, FrameType
 from typing import Any
 
 import torch
@@ -76,6 +76,10 @@ class ScalarLog:
                 ),
                 elements=next((a.numel() for a in args if isinstance(a, Tensor)), 1),
             )
+
+
+def _place(frame: FrameType) -> Place:
+    return Place(frame.f_code, frame.f_lineno, _call(frame.f_code, frame.f_lasti))
 
 
 @functools.lru_cache(maxsize=4096)

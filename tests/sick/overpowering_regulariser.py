@@ -1,4 +1,4 @@
-"""Predicts the next reading of a tank level with a recurrent network whose codes shall be sparse."""
+"""Predicts the level of a tank with a recurrent network whose codes shall be sparse."""
 
 import torch
 from torch import nn
