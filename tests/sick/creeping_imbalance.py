@@ -1,4 +1,4 @@
-"""Sorts mail into four trays, one of which gets most of it; judged by the mean recall of the trays."""
+"""Sorts mail into four trays, one of which gets most of it; judged by their mean recall."""
 
 import torch
 from torch import nn
