@@ -9,6 +9,7 @@ HIGHER_IS_BETTER = {
     "iou", "miou", "dice", "bleu", "rouge", "cos", "cosine", "similarity", "reward", "return",
     "score", "psnr", "ssim", "ndcg", "mrr", "hit", "hits", "top1", "top5", "correct", "match",
     "em", "pass", "kappa", "mcc", "correlation", "pearson", "spearman", "elbo", "likelihood",
+    "bacc", "balacc", "uar", "sensitivity", "specificity", "jaccard",
 }  # fmt: skip
 LOWER_IS_BETTER = {
     "loss", "error", "err", "mse", "mae", "rmse", "nll", "ce", "bce", "kl", "perplexity", "ppl",

@@ -20,7 +20,7 @@ class OverpoweringDecay(Probe):
 
     What it detects:
         A ``weight_decay`` so strong that it, and not the data, decides where the weights go. (Where
-        a term of the loss does that, P201 sees it.)
+        a term of the loss does that, see P309.)
 
     Why it harms:
         The output of a network whose weights shrink layer by layer soon is the same for every

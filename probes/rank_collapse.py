@@ -20,7 +20,7 @@ _WIDE = 8
 _PERSISTS = 0.8
 _FEWEST_POINTS = 4
 _UNITS_GONE = 0.9
-_JUDGED = ("prediction.loss", "fit.explained")
+_JUDGED = ("prediction.loss", "target.unexplained")
 
 
 @dataclass(frozen=True, slots=True)

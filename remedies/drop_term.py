@@ -44,7 +44,15 @@ class DropTerm(Remedy):
 
     code = "R202"
     name = "drop-term"
-    treats = {"P201": 0.6, "P204": 0.5, "P205": 0.1, "P206": 0.4, "P401": 0.4, "P402": 0.6}
+    treats = {
+        "P201": 0.6,
+        "P204": 0.5,
+        "P205": 0.1,
+        "P206": 0.4,
+        "P309": 0.9,
+        "P401": 0.4,
+        "P402": 0.6,
+    }
     acts_on = "a loss term"
 
     @property

@@ -64,7 +64,15 @@ class RebalanceLosses(_terms.FactorOnTerm):
 
     code = "R201"
     name = "rebalance-losses"
-    treats = {"P201": 0.8, "P202": 0.8, "P203": 0.3, "P204": 0.4, "P205": 0.1, "P206": 0.3}
+    treats = {
+        "P201": 0.8,
+        "P202": 0.8,
+        "P203": 0.3,
+        "P204": 0.4,
+        "P205": 0.1,
+        "P206": 0.3,
+        "P309": 0.3,
+    }
 
     @property
     def space(self) -> Space:

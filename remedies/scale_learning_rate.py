@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from probes.symptom import Symptom
 from probes.trace import Trace
 from remedies.base import Remedy
+from remedies.source.errors import Unwritable
 from remedies.space import Range, Space
 from remedies.treatment import Action
 
@@ -27,8 +28,9 @@ class ScaleLearningRate(Remedy):
     """Another learning rate.
 
     What it does:
-        Multiplies the learning rate of every parameter group by a factor while the optimizer makes
-        its step. Schedules and warm-up of the script go on unharmed below it.
+        Multiplies the learning rate of every parameter group, or of one, by a factor while the
+        optimizer makes its step; where one group has a rate of zero, it gets the highest one of
+        the others instead. Schedules and warm-up of the script go on unharmed below it.
 
     When it helps:
         Training diverges or oscillates (a factor below one), or crawls (above one).
@@ -55,12 +57,13 @@ class ScaleLearningRate(Remedy):
         "P302": 0.8,
         "P303": 0.8,
         "P304": 0.8,
+        "P308": 0.9,
         "P501": 0.3,
         "P603": 0.3,
         "P701": 0.3,
         "P702": 0.1,
     }
-    acts_on = "program"
+    acts_on = "program, or a parameter group"
 
     @property
     def space(self) -> Space:
@@ -74,12 +77,15 @@ class ScaleLearningRate(Remedy):
         return {"factor": Range(low, high, default=factor, log=True)}
 
     def targets(self, symptoms: Iterable[Symptom], trace: Trace) -> Iterable[str]:
-        """The whole program."""
-        return [""]
+        """The groups that stand still beside others; else the whole program."""
+        return [s.where for s in symptoms if s.code == "P308"] or [""]
 
     def default(self, target: str, symptoms: Iterable[Symptom] = ()) -> Action:
         """What the steps suggest; a tenth of a rate that may be too high, else six times it."""
         found = list(symptoms)
+        if target:
+            ratio = max((s.evidence.get("ratio", 0.0) for s in found), default=0.0)
+            return self._with(super().default(target), _round(ratio) if ratio else 1.0)
         factor = 6.0
         if any(symptom.code in _TOO_HIGH for symptom in found):
             leap = max((s.evidence.get("leap", 0.0) for s in found), default=0.0)
@@ -107,9 +113,11 @@ class ScaleLearningRate(Remedy):
 
         def before(optimizer: Optimizer) -> None:
             originals[:] = [group["lr"] for group in optimizer.param_groups]
-            for group in optimizer.param_groups:
-                group["lr"] = group["lr"] * factor
-            program.report(action, "", f"learning rate times {factor:.4g}")
+            chosen = _chosen(optimizer, action.target)
+            for group in chosen:
+                group["lr"] = group["lr"] * factor or (max(originals) if action.target else 0.0)
+            if chosen:
+                program.report(action, action.target, f"learning rate times {factor:.4g}")
 
         def after(optimizer: Optimizer) -> None:
             for group, rate in zip(optimizer.param_groups, originals, strict=True):
@@ -119,12 +127,30 @@ class ScaleLearningRate(Remedy):
 
     def advice(self, action: Action) -> str:
         """By what to multiply the rate."""
-        return f"Multiply the learning rate by {float(action.params['factor']):.3g}."
+        factor = float(action.params["factor"])
+        if action.target:
+            return (
+                f"Multiply the learning rate of the parameter group {action.target} by {factor:.3g}"
+                ", or, where it is zero, give it that of the others."
+            )
+        return f"Multiply the learning rate by {factor:.3g}."
 
     def rewrite(self, source: Source, action: Action) -> None:
         """Multiply ``lr=`` wherever an optimizer is made."""
+        if action.target:
+            raise Unwritable("which of the groups in the script it is, is for a person to say")
         for call in source.optimizers():
             call.scale("lr", float(action.params["factor"]))
+
+
+def _chosen(optimizer: Optimizer, target: str) -> list[dict[str, Any]]:
+    """The parameter groups that a target names: ``Adam[1]``, or all of them."""
+    kind, _, number = target.rstrip("]").partition("[")
+    if not target:
+        return optimizer.param_groups
+    if kind.partition("#")[0] != type(optimizer).__name__:
+        return []
+    return [g for n, g in enumerate(optimizer.param_groups) if str(n) == number]
 
 
 def _round(factor: float) -> float:

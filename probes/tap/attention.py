@@ -69,7 +69,7 @@ class AttentionWatch:
         self._weights: Any = WeakIdKeyDictionary()
         self._places: dict[str, str] = {}
         self._calls: dict[str, int] = {}
-        calls.listeners.append(self._note)
+        calls.listen(self._note, {"softmax", *_KEEPING, *_RESHAPING, *_PRODUCTS, *_WHOLE})
 
     def switch_on(self) -> None:
         """Watch the forward passes of the next step."""

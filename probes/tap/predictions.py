@@ -11,6 +11,7 @@ from torch import Tensor
 from probes.tap.calls import CallLog
 from probes.tap.dense import is_dense
 from probes.tap.locate import Sources
+from probes.tap.priors import Priors
 from probes.tap.statistics import Collector
 
 _MOST_ROWS = 16_384
@@ -37,7 +38,7 @@ class PredictionWatch:
     Args:
         sources: Tells the user's line that computes the loss: that is where.
         calls: Tells of the calls.
-        collector: Takes what `class_statistics` says.
+        collector: Takes what `class_statistics` and, in training, `Priors` say.
     """
 
     def __init__(self, sources: Sources, calls: CallLog, collector: Collector) -> None:
@@ -45,6 +46,7 @@ class PredictionWatch:
         self._collector = collector
         self._on = False
         self._seen: dict[str, int] = {}
+        self._priors = Priors()
         calls.listen(self._note, _SIGNATURES)
 
     def switch_on(self) -> None:
@@ -73,7 +75,12 @@ class PredictionWatch:
         if self._seen[where] > _MOST_CALLS:
             return
         with torch.no_grad():
-            found = _statistics(name, scores.detach(), labels.detach(), given)
+            rows, classes = _counting(name, scores.detach(), labels.detach(), given)
+            found = class_statistics(rows, classes)
+            if name == "gather":
+                found.pop("prediction.loss", None)  # What scores they are is not known.
+            elif scores.requires_grad:
+                found |= self._priors.recalls(where, rows, classes)
         self._collector.add("train" if scores.requires_grad else "eval", where, found)
 
 
@@ -83,9 +90,13 @@ def _picks_labels(scores: Tensor, index: Tensor, dim: int) -> bool:
     return differentiable and index.shape[dim] == 1 < scores.shape[dim]
 
 
-def _statistics(
+def _counting(
     name: str, scores: Tensor, labels: Tensor, given: dict[str, Any]
-) -> dict[str, Tensor]:
+) -> tuple[Tensor, Tensor]:
+    """Scores, shaped (positions, classes), and labels of the positions that count.
+
+    Of many positions, some that are evenly spread over all of them.
+    """
     if name in _PAIRWISE:
         scores = (
             scores.flatten() if name.endswith("logits") else torch.logit(scores, 1e-7).flatten()
@@ -99,20 +110,20 @@ def _statistics(
             labels = labels.argmax(1 if labels.dim() > 1 else 0)
         scores = scores[None] if scores.dim() == 1 else scores.movedim(1, -1).flatten(0, -2)
     if labels.numel() != len(scores):
-        return {}
-    found = class_statistics(scores, labels, given.get("ignore_index", -100))
-    if name == "gather":
-        found.pop("prediction.loss", None)  # What scores they are is not known.
-    return found
+        return scores[:0], labels.flatten()[:0].long()
+    stride = max(1, -(-labels.numel() // _MOST_ROWS))
+    scores, labels = scores[::stride].float(), labels.flatten()[::stride].long()
+    ignored = given.get("ignore_index", -100)
+    kept = (labels != ignored) & (labels >= 0) & (labels < scores.shape[1])
+    return scores[kept], labels[kept]
 
 
-def class_statistics(scores: Tensor, labels: Tensor, ignored: int = -100) -> dict[str, Tensor]:
+def class_statistics(scores: Tensor, labels: Tensor) -> dict[str, Tensor]:
     """How predictions spread over the classes, and how the labels do.
 
     Args:
         scores: Logits or logarithms of probabilities, shape (positions, classes).
-        labels: Class of each position, any shape with as many elements.
-        ignored: Label of the positions that do not count.
+        labels: Class of each position, shape (positions,).
 
     Returns:
         ``prediction.entropy`` and ``label.entropy``: of the distribution over the classes, in
@@ -120,12 +131,8 @@ def class_statistics(scores: Tensor, labels: Tensor, ignored: int = -100) -> dic
         ``prediction.minority_hits``: share of the positions with another label than the commonest
         one that are predicted right (nothing where there are none). ``prediction.loss``: mean
         cross-entropy in nats. Where the scores know nothing but how common each class is, it is
-        the entropy of the labels. Nothing at all where no position counts.
+        the entropy of the labels. Nothing at all where there are no positions.
     """
-    stride = -(-labels.numel() // _MOST_ROWS)
-    scores, labels = scores[::stride].float(), labels.flatten()[::stride].long()
-    kept = (labels != ignored) & (labels >= 0) & (labels < scores.shape[1])
-    scores, labels = scores[kept], labels[kept]
     if not labels.numel():
         return {}
     predicted = scores.argmax(1)

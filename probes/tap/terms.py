@@ -185,7 +185,7 @@ class TermNames:
         if alone and assigned and assigned.group(1) not in totals:
             return assigned.group(1)
         if alone and text.startswith("return"):
-            return key[0].code.co_name
+            return next((p.code.co_name for p in key if p.code.co_name[0] != "<"), "loss")
         return term.scalars[0].operation
 
     def _unique(self, name: str, key: _Key) -> str:

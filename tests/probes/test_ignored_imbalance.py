@@ -42,3 +42,50 @@ def test_no_alarm(make_trace, case) -> None:
 @pytest.mark.parametrize("case", [{"hits": 0.5}, {"share": 0.4, "said": 0.5}, {"said": 0.8}])
 def test_nothing_is_found(make_trace, case) -> None:
     assert not read(make_trace, **case)
+
+
+CREEPS = [0.5, 0.5, 0.51, 0.52, 0.54, 0.56, 0.58, 0.6]
+
+
+def creep(make_trace, recall=(0.5, 0.6), fair=(0.75, 0.8), name="val_bacc", curve=CREEPS):
+    half = [[first] * 15 + [last] * 5 for first, last in (recall, fair)]
+    signals = {
+        ("train", "train.py:1", "prediction.minority_hits"): [0.4] * 20,
+        ("train", "train.py:1", "label.top_share"): [0.9] * 20,
+        ("train", "train.py:1", "prediction.top_share"): [0.95] * 20,
+        ("train", "train.py:1", "prediction.hits"): [0.95] * 20,
+        ("train", "train.py:1", "prediction.recall"): half[0],
+        ("train", "train.py:1", "prediction.fair_recall"): half[1],
+    }
+    trace = make_trace(signals, {name: curve}, terms=("loss",))
+    return list(IgnoredImbalance().read(trace, Objective(name=name, mode="max")))
+
+
+def test_scores_that_know_more_than_the_decisions_alarm_though_the_metric_creeps(
+    make_trace,
+) -> None:
+    (symptom,) = creep(make_trace)
+    assert symptom.alarming and "if none counted more" in symptom.message
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        {"name": "val_acc", "curve": [0.9, 0.94, 0.95] * 3},
+        {"name": "val_auc"},
+        {"name": "val_psnr"},
+    ],
+    ids=["a plain accuracy", "a ranking", "no known best"],
+)
+def test_a_metric_that_does_not_count_rare_classes_is_no_harm(make_trace, case) -> None:
+    (symptom,) = creep(make_trace, **case)
+    assert not symptom.alarming
+
+
+@pytest.mark.parametrize(
+    "case",
+    [{"fair": (0.6, 0.65)}, {"fair": (0.8, 0.7)}, {"recall": (0.7, 0.78), "fair": (0.6, 0.6)}],
+    ids=["little to gain", "on its way", "weighed already"],
+)
+def test_decisions_as_good_as_the_scores_are_fine(make_trace, case) -> None:
+    assert not creep(make_trace, **case)

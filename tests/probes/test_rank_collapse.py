@@ -67,7 +67,7 @@ def test_one_direction_is_enough_for_what_is_predicted(make_trace) -> None:
     (symptom,) = RankCollapse().read(trace_of(make_trace, "spread.rank", curves), METRIC)
     assert symptom.where == "blocks.1"
     judged = trace_of(make_trace, "spread.rank", curves)
-    row = ["loss", "fit.explained", 0.5]
+    row = ["loss", "target.unexplained", 0.5]
     judged.feed({"event": "signals", "step": 60, "phase": "train", "rows": [row]})
     assert not list(RankCollapse().read(judged, METRIC))
 

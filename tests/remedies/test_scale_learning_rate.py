@@ -92,3 +92,34 @@ def test_it_goes_on_in_the_same_direction_to_the_end() -> None:
 
     assert way([symptom("P301")]) == pytest.approx([0.01, 0.001, 0.0001])
     assert way([]) == pytest.approx([60.0, 600.0, 6000.0])
+
+
+def with_two_rates(rate: float, seen: list[list[float]]) -> nn.Module:
+    torch.manual_seed(0)
+    model = nn.Linear(3, 1)
+    groups = [{"params": [model.weight], "lr": rate}, {"params": [model.bias], "lr": 0.5}]
+    optimizer = torch.optim.SGD(groups)
+    model(torch.ones(2, 3)).square().sum().backward()
+    optimizer.step()
+    seen.append([group["lr"] for group in optimizer.param_groups])
+    return model
+
+
+@pytest.mark.parametrize(("rate", "used"), [(1e-3, 0.1), (0.0, 0.5)])
+def test_one_group_is_scaled_alone_or_has_the_rate_of_the_others(treat, rate, used) -> None:
+    seen: list[list[float]] = []
+    action = remedies["R301"].default("SGD[0]").model_copy(update={"params": {"factor": 100.0}})
+    model, trace = treat(lambda: with_two_rates(rate, seen), (action,))
+    assert seen == [[rate, 0.5]]
+    expected = with_two_rates(used, [])
+    assert torch.allclose(model.weight, expected.weight)
+    assert torch.allclose(model.bias, expected.bias)
+    assert [event["target"] for event in trace.applied] == ["SGD[0]"]
+
+
+def test_the_first_factor_for_a_group_is_what_the_others_have() -> None:
+    found = symptom("P308", ratio=5000.0).model_copy(update={"where": "Adam[1]"})
+    remedy = remedies["R301"]
+    assert list(remedy.targets([found], Trace())) == ["Adam[1]"]
+    assert remedy.default("Adam[1]", [found]).params["factor"] == 5000.0
+    assert remedy.default("Adam[1]").params["factor"] == 1.0

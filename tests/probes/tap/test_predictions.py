@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from probes.tap import Tap
 from probes.tap.predictions import class_statistics
+from probes.tap.priors import Priors
 from probes.trace import Event, Trace
 
 HERE = Path(__file__).parent
@@ -112,4 +113,29 @@ def test_the_loss_of_knowing_the_shares_alone_is_the_entropy_of_the_labels() -> 
 
 
 def test_no_position_that_counts_is_nothing() -> None:
-    assert class_statistics(torch.randn(2, 3), torch.tensor([-100, -100])) == {}
+    ignored = torch.full((12,), -100)
+    trace = observe(lambda out: functional.cross_entropy(out, ignored).nan_to_num() + out.sum())
+    assert not trace.places("prediction.loss")
+
+
+def test_what_is_lost_to_common_classes_alone_is_told() -> None:
+    labels = torch.tensor([0] * 9 + [1] * 3)
+    # Of the rare class two are told from the common one, but for how common that is.
+    scores = torch.zeros(12, 2)
+    scores[:, 0] = torch.tensor([9.0] * 9 + [0.5, 0.5, 9.0])
+    priors = Priors()
+    found = {name: value.item() for name, value in priors.recalls("a", scores, labels).items()}
+    assert found["prediction.hits"] == pytest.approx(9 / 12)
+    assert found["prediction.recall"] == pytest.approx(0.5)
+    assert found["prediction.fair_recall"] == pytest.approx((1 + 2 / 3) / 2)
+    assert priors.recalls("b", scores, torch.zeros(12, dtype=torch.long)) == {}
+
+
+def test_shares_of_classes_are_those_of_all_looks() -> None:
+    priors = Priors()
+    common, rare = torch.zeros(30, dtype=torch.long), torch.ones(2, dtype=torch.long)
+    scores = torch.tensor([[0.5, 0.0]])
+    priors.recalls("a", scores.expand(32, 2), torch.cat((common, rare)))
+    found = priors.recalls("a", scores.expand(2, 2), rare)
+    assert found["prediction.hits"] == 0  # The common class is in the recall from the first look.
+    assert found["prediction.recall"] == 0.5 and found["prediction.fair_recall"] == 0.5

@@ -496,6 +496,27 @@ def test_terms_of_a_loss_put_together_in_odd_ways() -> None:
     assert weights == pytest.approx([0.5, 0.5, 0.1, 0.5, 1.0])
 
 
+def test_a_term_keeps_its_name_when_its_line_has_run_often() -> None:
+    def penalty(model: nn.Module) -> torch.Tensor:
+        return sum(weight.square().sum() for weight in model.parameters())
+
+    def program() -> nn.Module:
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2))
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        for _ in range(20):
+            error = model(torch.randn(8, 4)).square().mean()
+            inline = 1e-3 * sum(weight.abs().sum() for weight in model.parameters())
+            optimizer.zero_grad()
+            (error + inline + 1e-3 * penalty(model)).backward()
+            optimizer.step()
+        return model
+
+    trace = observe(program)
+    assert set(trace.terms) == {"error", "inline", "penalty"}
+    assert all(len(trace.signal("train", name, "term.value")) == 20 for name in trace.terms)
+
+
 def test_the_step_limit_stops_the_program() -> None:
     events: list[Event] = []
     with tapped(events, max_steps=7) as tap, pytest.raises(StopTraining):
