@@ -18,6 +18,9 @@ from probes.trace import Event, Trace
 
 RunScript = Callable[..., Trace]
 
+# Tests run side by side, one core each; torch reads this when it is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 collect_ignore = ["benchmarks", "healthy", "scripts", "sick"]  # To be run, not imported.
 
 

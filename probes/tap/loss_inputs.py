@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd.graph import Node
 
 from probes.tap.calls import CallLog
-from probes.tap.class_targets import DIFFERENCES, class_targets, operands
+from probes.tap.class_targets import DIFFERENCES, REGRESSIONS, class_targets, operands
 from probes.tap.dense import is_dense_float
 from probes.tap.locate import Sources
 from probes.tap.modules import ModuleTree
@@ -64,7 +64,7 @@ class LossInputWatch:
         self._collector = collector
         self._on = False
         self._places: dict[Node, str] = {}
-        calls.listen(self._note, {*LOSSES, *_ACTIVATIONS})
+        calls.listen(self._note, {*LOSSES, *REGRESSIONS, *DIFFERENCES, *_ACTIVATIONS})
 
     def switch_on(self) -> None:
         """Watch the next step."""

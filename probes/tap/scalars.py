@@ -71,14 +71,13 @@ class ScalarLog:
             self.scalars[result.grad_fn] = Scalar(
                 value=result.detach().clone(),
                 operation=getattr(func, "__name__", str(func)),
-                places=tuple(
-                    Place(f.f_code, f.f_lineno, _call(f.f_code, f.f_lasti)) for f in frames
-                ),
+                places=tuple(map(place_of, frames)),
                 elements=next((a.numel() for a in args if isinstance(a, Tensor)), 1),
             )
 
 
-def _place(frame: FrameType) -> Place:
+def place_of(frame: FrameType) -> Place:
+    """The call that a frame of the user's code is at."""
     return Place(frame.f_code, frame.f_lineno, _call(frame.f_code, frame.f_lasti))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 from torch.nn import functional
 
-from probes.tap.scalars import Place
+from probes.tap.scalars import Place, place_of
 from probes.tap.terms import LossTerm
 from remedies.surgery.program import Program
 from remedies.treatment import Action
@@ -71,7 +71,7 @@ def _is_called_at(places: tuple[Place, ...]) -> bool:
     rest = list(places)
     while frame is not None and rest:
         if frame.f_code is rest[0].code:
-            if frame.f_lasti != rest[0].instruction:
+            if place_of(frame) != rest[0]:
                 return False
             rest.pop(0)
         frame = frame.f_back

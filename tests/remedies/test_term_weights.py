@@ -35,7 +35,7 @@ def act(name: str, target: str, **params: float) -> Action:
         (act("weaken-term", "penalty", factor=0.25), lambda step: 0.25),
         (act("warm-up-term", "penalty", steps=4), lambda step: min(1.0, step / 4)),
     ],
-    ids=str,
+    ids=["weaker", "grown"],
 )
 def test_it_trains_as_with_another_weight(treat, action, weight_at) -> None:
     model, trace = treat(program, (action,))
