@@ -20,8 +20,8 @@ class Sources:
 
     Args:
         root: Folder whose files are the user's code.
-        base: Folder that places are named from, the script's; files outside it are named from
-            ``root``.
+        base: The script's folder, wherever it is: its files are the user's code, too, and are
+            named from there.
     """
 
     def __init__(self, root: Path, base: Path | None = None) -> None:
@@ -37,14 +37,18 @@ class Sources:
     def name(self, filename: str) -> str | None:
         """Name of a file of the user's code; None for any other file."""
         if filename not in self._names:
-            self._names[filename] = self._find_name(os.path.realpath(filename))
+            generated = filename.startswith("<")  # By exec: it is in no file.
+            found = None if generated else self._find_name(os.path.realpath(filename))
+            self._names[filename] = found
         return self._names[filename]
 
     def _find_name(self, path: str) -> str | None:
-        if path.startswith(self._foreign) or not path.startswith(self._root + os.sep):
+        if path.startswith(self._foreign):
             return None
-        inside = path.startswith(self._base + os.sep)
-        return os.path.relpath(path, self._base if inside else self._root)
+        for folder in (self._base, self._root):
+            if path.startswith(folder + os.sep):
+                return os.path.relpath(path, folder)
+        return None
 
     def stack(self) -> list[FrameType]:
         """The frames of the user's code that led here, innermost first."""

@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 
 from agent.diagnosis import Diagnosis
 from agent.errors import UsageError
-from agent.progress import Progress, TrialEnded, TrialStarted
+from agent.progress import Notice, Progress, TrialEnded, TrialStarted
 
 pytestmark = pytest.mark.slow
 
@@ -121,6 +121,31 @@ def test_a_script_that_stops_because_it_diverges_is_sick_and_cured(
     diagnosis = diagnosed(write("train.py", training(check, rate=2.0)))
     assert diagnosis.verdict == "fixed"
     assert remedies_of(diagnosis) == {"scale-learning-rate"}
+
+
+def test_two_faults_end_with_two_remedies(diagnosed: Diagnose) -> None:
+    diagnosis = diagnosed(ROOT / "tests" / "sick" / "two_faults.py")
+    assert diagnosis.verdict == "fixed"
+    assert {"P304", "P810"} <= {s.code for s in diagnosis.symptoms if s.alarming}
+    assert len(remedies_of(diagnosis)) == 2 and "drop-activation" in remedies_of(diagnosis)
+    assert remedies_of(diagnosis) & {"scale-learning-rate", "swap-optimizer"}
+    alone = [t.status for t in diagnosis.tried if t.treatment[0].name == "drop-activation"]
+    assert "refuted" in alone
+
+
+def test_a_run_that_takes_too_long_is_cured_on_a_prefix(diagnosed: Diagnose, write) -> None:
+    notices: list[str] = []
+
+    def listen(progress: Progress) -> None:
+        if isinstance(progress, Notice):
+            notices.append(progress.text)
+
+    script = write("train.py", training("time.sleep(0.02)", rate=1e-5))
+    diagnosis = diagnosed(script, time_budget=12, listener=listen)
+    assert diagnosis.verdict == "fixed"
+    assert any("trials stop after" in notice for notice in notices)
+    prefix = diagnosis.workload.prefix
+    assert prefix is not None and prefix < 80
 
 
 def test_without_a_cure_in_reach_it_is_unresolved(diagnosed: Diagnose, write) -> None:

@@ -37,7 +37,7 @@ def test_agrees_with_scipy():
 
 def test_gain_is_positive_when_a_loss_falls():
     comparison = compare(LOSS, by_seed([2.0, 2.1, 2.2]), by_seed([0.5, 0.4, 0.6]))
-    assert comparison.effect == pytest.approx(1.6)
+    assert comparison.effect == pytest.approx((2.0 * 2.1 * 2.2) ** (1 / 3) - 0.12 ** (1 / 3))
     assert comparison.convincing
     assert not compare(LOSS, comparison.treated, comparison.control).convincing
 
@@ -117,7 +117,7 @@ class TestDivergedRuns:
 def test_numbers_survive_json():
     comparison = compare(LOSS, by_seed([2.0, 2.0]), by_seed([1.0, 1.5]))
     fields = asdict(comparison) | {"objective": None}
-    assert json.loads(json.dumps(fields, allow_nan=False))["effect"] == 0.75
+    assert json.loads(json.dumps(fields, allow_nan=False))["effect"] == comparison.effect
     assert "\n" not in comparison.sentence
 
 
@@ -177,3 +177,15 @@ def test_with_five_pairs_no_single_one_has_to_exceed_the_bar():
     assert cured.convincing
     assert not compare(REWARD, control, by_seed([9.5, 9.5, 9.5, 9.5, 6.9]), rivals=2).convincing
     assert not compare(REWARD, control, by_seed([9.0, 7.3, 5.4, 6.8, 7.8]), rivals=2).convincing
+
+
+def test_losses_are_compared_by_their_ratios():
+    control, treated = by_seed([6.2, 4.6, 16.2]), by_seed([0.1, 0.11, 0.09])
+    cured = compare(LOSS, control, treated)
+    assert cured.convincing and cured.p_value < 0.01
+    assert 0 < cured.ci[0] < cured.effect < cured.ci[1] < 16.2
+    assert cured.gains[3] == pytest.approx(16.11)
+    a_little = compare(LOSS, control, by_seed([5.9, 4.2, 12.0]))
+    assert a_little.every_pair_improves and not a_little.convincing
+    below_zero = compare(LOSS, by_seed([0.2, -0.1, 0.3]), by_seed([-5.0, -5.1, -5.2]))
+    assert below_zero.convincing
