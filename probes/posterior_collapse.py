@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from probes import _channel, _series
+from probes import _channel, _knowledge, _series
 from probes.base import Probe
 from probes.objective import Objective
 from probes.symptom import Symptom
@@ -26,8 +26,9 @@ class PosteriorCollapse(Probe):
         over the samples below 1 % of the variance of its noise, and the loss terms that train only
         what comes before the noise make up less than 5 % of the loss. That alone is an observation
         (severity 0.3): a decoder may rightly do without. It is an alarm, of severity 1, when the
-        run suffers as P401 says: the metric stands still far from its best, and the loss of the
-        task fell by less than a third since the first steps.
+        run suffers as P401 says (the metric stands still far from its best, and the loss of the
+        task fell by less than a third since the first steps), or when nothing of the targets is
+        explained but their mean.
 
     Example:
         bad: ``loss = F.cross_entropy(logits, target) + kl.sum(1).mean()``: a mean over all
@@ -48,7 +49,7 @@ class PosteriorCollapse(Probe):
         share = _channel.rate_share(trace)
         if share is None or not _channel.vanished(trace):
             return
-        suffers = _channel.suffers(trace, metric)
+        suffers = _channel.suffers(trace, metric) or _knowledge.knows_nothing(trace)
         for channel in _channel.channels(trace):
             if not channel.silent:
                 continue

@@ -108,6 +108,19 @@ def test_a_flat_loss_alone_is_no_harm(make: Callable[..., Trace]) -> None:
     assert found.severity == 0.3
 
 
+@pytest.mark.parametrize(("unexplained", "severity"), [(0.99, 1.0), (0.3, 0.3)])
+def test_a_collapse_in_which_nothing_but_the_mean_is_explained_is_harm(
+    make: Callable[..., Trace], unexplained: float, severity: float
+) -> None:
+    learned = {"task": [2.1] * 3 + [0.3] * 17, "curve": [0.25, 0.24] * 10}
+    trace = make("val_loss", best=0.002, capacity=0.02, kl=0.004, **learned)
+    for step in range(0, 101, 5):
+        row = ["train.py:30", "target.unexplained", unexplained]
+        trace.feed({"event": "signals", "step": step, "phase": "train", "rows": [row]})
+    (found,) = read(trace, LOSS)
+    assert (found.code, found.severity) == ("P402", severity)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("beta, code", [("0.1", "P402"), ("0.07", "P401")])
 def test_it_is_found_in_a_script(run_script: Callable[..., Trace], beta: str, code: str) -> None:
