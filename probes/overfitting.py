@@ -28,9 +28,10 @@ class Overfitting(Probe):
         The model that the run ends with is much worse than one that it had on the way.
 
     Rule:
-        The metric that the run is judged by is a held-out one with eight or more reports. Its best
-        value came before 70 % of the run; in the last quarter it is worse than that by 15 % of the
-        best value (for losses and errors: by half of it), in the median. Since the best the
+        The metric that the run is judged by is held out, by its name or because it is to rise and
+        is not called one of training, and has eight or more reports. Its best value came before
+        70 % of the run; in the last quarter it is worse than that by 15 % of the best value (for
+        losses and errors: by half of it), in the median. Since the best the
         training loss fell to half or less, and it is at half of its first value or less: what
         falls from a height is no learning by heart. A held-out loss that rises beside an accuracy
         that stays is no alarm: the model only grows surer of itself. Where the model computes
@@ -51,7 +52,7 @@ class Overfitting(Probe):
 
     def read(self, trace: Trace, metric: Objective | None = None) -> Iterable[Symptom]:
         """See `Probe.read`."""
-        if metric is None or not _words.tokens(metric.name) & _words.HELD_OUT:
+        if metric is None or not _is_held_out(metric):
             return
         curve = metric.series(trace).finite
         if len(curve) < _FEWEST_REPORTS:
@@ -82,6 +83,12 @@ class Overfitting(Probe):
                 f"{end:.3g} at the end, while the training loss fell to {fell:.2g} of what it was"
             ),
         )
+
+
+def _is_held_out(metric: Objective) -> bool:
+    words = _words.tokens(metric.name)
+    # A score of the samples that are trained on does not fall while their loss does.
+    return bool(words & _words.HELD_OUT) or (metric.mode == "max" and not words & _words.TRAINING)
 
 
 def _fell_since(trace: Trace, step: int) -> float | None:
