@@ -20,7 +20,14 @@ _TRIES = 4
 
 # Those of the documents are tested beside their probes and remedies.
 SCRIPTS = [
-    pytest.param(script, marks=pytest.mark.xdist_group(script.name), id=script.name)
+    pytest.param(
+        script,
+        marks=[
+            pytest.mark.xdist_group(script.name),
+            *([pytest.mark.long] if script.healthy is None else []),
+        ],
+        id=script.name,
+    )
     for script in load(group for group in GROUPS if group != "documents")
 ]
 TREATABLE = [given for given in SCRIPTS if given.values[0].remedies]

@@ -123,6 +123,7 @@ def test_a_script_that_stops_because_it_diverges_is_sick_and_cured(
     assert remedies_of(diagnosis) == {"scale-learning-rate"}
 
 
+@pytest.mark.long
 def test_two_faults_end_with_two_remedies(diagnosed: Diagnose) -> None:
     diagnosis = diagnosed(ROOT / "tests" / "sick" / "two_faults.py")
     assert diagnosis.verdict == "fixed"
