@@ -26,6 +26,7 @@ ending     the fields of `Ending`
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields
@@ -335,7 +336,8 @@ class Trace:
 
     def before(self, step: int) -> Trace:
         """What the trace of a run would be that was stopped after so many steps."""
-        cut = Trace()
+        cut = copy.copy(self)  # What is told of the program is told in its first steps.
+        cut.signals, cut.metrics, cut.ending = {}, {}, None
         for key, series in self.signals.items():
             if steps := [s for s in series.steps if s < step]:
                 cut.signals[key] = Series(steps, series.values[: len(steps)])
@@ -343,8 +345,8 @@ class Trace:
             if steps := [s for s in metric.steps if s < step]:
                 values = metric.values[: len(steps)]
                 cut.metrics[name] = MetricSeries(steps, values, source=metric.source)
-        cut.modules, cut.terms, cut.noises = self.modules, self.terms, self.noises
-        cut.applied, cut.notes = self.applied, self.notes
+        if self.non_finite is not None and self.non_finite.step >= step:
+            cut.non_finite = None
         cut.steps = min(step, self.steps)
         return cut
 

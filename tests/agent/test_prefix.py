@@ -76,6 +76,17 @@ def test_a_cut_run_is_what_a_stopped_one_would_have_been() -> None:
     assert cut(long_run(), 500).trace.metrics["loss"].steps[-1] == 400
 
 
+def test_what_is_known_of_the_program_is_known_of_its_prefix() -> None:
+    trace = long_run().trace
+    trace.feed({"event": "optimizer", "where": "SGD", "type": "SGD", "parameters": ["net.weight"]})
+    trace.feed({"event": "nonfinite", "operation": "log", "source": "a.py:1", "step": 700})
+    for steps, overflowed in ((701, True), (700, False)):
+        part = trace.before(steps)
+        assert list(part.optimizers) == ["SGD"] and part.modules == trace.modules
+        assert (part.non_finite is not None) is overflowed
+    assert trace.ending is not None and trace.before(700).ending is None
+
+
 class Launcher:
     """Keeps what it is told to run."""
 
