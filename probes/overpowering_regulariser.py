@@ -6,7 +6,7 @@ import math
 import statistics
 from collections.abc import Iterable
 
-from probes import _harm, _knowledge, _series
+from probes import _harm, _knowledge, _series, gradient_conflict
 from probes.base import Probe
 from probes.objective import Objective
 from probes.symptom import ALARM, Symptom
@@ -46,7 +46,8 @@ class OverpoweringRegulariser(Probe):
         losses with targets, where there are any, are at nine tenths or more of what a constant
         reaches, and a metric whose best value is known went less than a tenth of its way, with
         more than a fifth left. A penalty that serves its end falls, too, but the others are
-        learned beside it. Severity rises from 0.5 with the term's share of the gradient.
+        learned beside it. Terms that pull against each other are left to P206. Severity rises from
+        0.5 with the term's share of the gradient.
 
     Example:
         bad: ``loss = ce + 0.1 * sum(p.pow(2).sum() for p in model.parameters())``
@@ -66,10 +67,14 @@ class OverpoweringRegulariser(Probe):
         """See `Probe.read`."""
         if not _nothing_learned(trace, metric):
             return
+        conflict = gradient_conflict.GradientConflict().read(trace, metric)
+        others = {symptom.where for symptom in conflict if symptom.alarming}  # P206
         found = [
             symptom
             for where in trace.places("term.contribution")
-            if not _compares(trace, where) and (symptom := self._look(trace, where)) is not None
+            if where not in others
+            and not _compares(trace, where)
+            and (symptom := self._look(trace, where)) is not None
         ]
         yield from sorted(found, key=lambda symptom: -symptom.severity)
 
