@@ -26,6 +26,11 @@ def by_share(trace: Trace) -> list[str]:
     return sorted(shares, key=lambda where: -shares[where])
 
 
+def before_noise(trace: Trace) -> list[str]:
+    """The terms that train what comes before the noise and nothing after; else the loudest one."""
+    return trace.places("noise.rate") or by_share(trace)[:1]
+
+
 def made_by(operations: Container[str], symptoms: Iterable[Symptom], trace: Trace) -> list[str]:
     """Loss terms that one of these torch functions computes: those that symptoms name, or all."""
     found = [info.where for info in trace.terms.values() if info.operation in operations]

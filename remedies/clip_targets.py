@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from probes._loss_functions import REGRESSIONS
 from probes.symptom import Symptom
 from probes.trace import Trace
 from remedies import _terms
@@ -14,8 +15,6 @@ from remedies.treatment import Action
 
 if TYPE_CHECKING:
     from remedies.surgery import Program
-
-_REGRESSIONS = ("huber_loss", "smooth_l1_loss", "mse_loss", "l1_loss")
 
 
 class ClipTargets(Remedy):
@@ -51,7 +50,7 @@ class ClipTargets(Remedy):
 
     def targets(self, symptoms: Iterable[Symptom], trace: Trace) -> Iterable[str]:
         """The regressions among the terms, those that the symptoms name alone if there are any."""
-        return _terms.made_by(_REGRESSIONS, symptoms, trace)
+        return _terms.made_by(REGRESSIONS, symptoms, trace)
 
     def apply(self, program: Program, action: Action) -> None:
         """Clip the targets wherever the term is computed.
@@ -75,7 +74,7 @@ class ClipTargets(Remedy):
             return {"target": target.clamp(*bounds)}
 
         detail = f"targets clipped to {share:.0%} of their reach"
-        change_term_calls(program, action, _REGRESSIONS, detail, change)
+        change_term_calls(program, action, REGRESSIONS, detail, change)
 
     def advice(self, action: Action) -> str:
         """What to clip, and how far."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from probes.symptom import Symptom
 from probes.trace import Trace
+from remedies._named import named
 from remedies.base import Remedy
 from remedies.source.errors import Unwritable
 from remedies.space import Space
@@ -52,8 +53,7 @@ class DropActivation(Remedy):
 
     def targets(self, symptoms: Iterable[Symptom], trace: Trace) -> Iterable[str]:
         """The activations or loss terms that the symptoms name."""
-        known = {*trace.modules, *trace.terms, *(where for _, where, _ in trace.signals)}
-        return list(dict.fromkeys(s.where for s in symptoms if s.where in known))
+        return named(symptoms, trace)
 
     def apply(self, program: Program, action: Action) -> None:
         """Answer the calls of such losses."""

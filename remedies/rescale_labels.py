@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from probes._loss_functions import BINARY
 from probes.symptom import Symptom
 from probes.trace import Trace
 from remedies.base import Remedy
@@ -13,8 +14,6 @@ from remedies.treatment import Action
 
 if TYPE_CHECKING:
     from remedies.surgery import Program
-
-_LOSSES = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
 
 
 class RescaleLabels(Remedy):
@@ -50,7 +49,7 @@ class RescaleLabels(Remedy):
     def targets(self, symptoms: Iterable[Symptom], trace: Trace) -> Iterable[str]:
         """The binary cross-entropies that the symptoms name; without symptoms, all of them."""
         symptoms = list(symptoms)
-        losses = [info.where for info in trace.terms.values() if info.operation in _LOSSES]
+        losses = [info.where for info in trace.terms.values() if info.operation in BINARY]
         lines = set(trace.places("label.outside"))
         named = [s.where for s in symptoms if s.where in losses or s.source in lines]
         known = {*trace.terms, *lines}
@@ -64,7 +63,7 @@ class RescaleLabels(Remedy):
         bounds: dict[str, tuple[float, float]] = {}
 
         def rewrite(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-            if getattr(func, "__name__", "") not in _LOSSES:
+            if getattr(func, "__name__", "") not in BINARY:
                 return NotImplemented
             given = dict(zip(("input", "target"), args, strict=False)) | kwargs
             labels = given.pop("target", None)

@@ -56,7 +56,7 @@ class WarmUpTerm(Remedy):
 
     def targets(self, symptoms: Iterable[Symptom], trace: Trace) -> Iterable[str]:
         """The terms that train what comes before the noise and nothing that comes after."""
-        return trace.places("noise.rate") or _terms.by_share(trace)[:1]
+        return _terms.before_noise(trace)
 
     def apply(self, program: Program, action: Action) -> None:
         """Scale the gradient of the term by a factor that grows."""

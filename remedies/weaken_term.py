@@ -43,4 +43,4 @@ class WeakenTerm(_terms.FactorOnTerm):
 
     def targets(self, symptoms: Iterable[Symptom], trace: Trace) -> Iterable[str]:
         """The terms that train what comes before the noise and nothing that comes after."""
-        return trace.places("noise.rate") or _terms.by_share(trace)[:1]
+        return _terms.before_noise(trace)

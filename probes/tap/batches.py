@@ -13,6 +13,7 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.utils.data import DataLoader
 from torch.utils.hooks import RemovableHandle
 
+from probes._loss_functions import BINARY, CATEGORICAL, DIFFERENCES, REGRESSIONS
 from probes.tap.calls import CallLog
 from probes.tap.fingerprints import Pairs, fingerprints, first_rows
 from probes.tap.locate import Sources
@@ -20,12 +21,8 @@ from probes.tap.modules import ModuleTree
 from probes.tap.statistics import Collector
 from probes.tap.wrap import wrap
 
-_LOSSES = {
-    "cross_entropy", "nll_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits",
-    "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss",
-}  # fmt: skip
-_DIFFERENCES = {"sub", "subtract", "__rsub__"}
-LABELLED = _LOSSES | _DIFFERENCES
+_LOSSES = {*CATEGORICAL, *BINARY, *REGRESSIONS}
+LABELLED = {*_LOSSES, *DIFFERENCES}
 """Functions that are given labels (see `labels_of`)."""
 _TAKEN = {"__getitem__", "index_select", "narrow", "take", "stack", "cat"}
 _FEWEST_ROWS = 4
@@ -177,7 +174,7 @@ def labels_of(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tenso
         # Contrastive losses number the samples of the batch.
         if name == "cross_entropy" and scores.dim() == 2 and scores.shape[0] == scores.shape[1]:
             return None
-    elif name in _DIFFERENCES and len(args) > 1:
+    elif name in DIFFERENCES and len(args) > 1:
         pair = [value for value in args[:2] if isinstance(value, Tensor)]
         if len(pair) < 2 or pair[0].numel() != pair[1].numel():
             return None

@@ -121,7 +121,8 @@ class CallLog(Interceptor):
                 interested = self._interested[name] = [
                     listener for listener, to in self._listeners if to is None or name in to
                 ]
-            self._tell(interested, func, args, kwargs or {}, result)
+            if interested:
+                self._tell(interested, func, args, kwargs or {}, result)
         return result
 
     def _tell(self, listeners: Iterable[CallListener], *call: Any) -> None:

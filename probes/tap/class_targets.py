@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from probes._loss_functions import REGRESSIONS
 from probes.tap.dense import is_dense, is_dense_float
 
-REGRESSIONS = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 DIFFERENCES = ("sub", "subtract", "__sub__", "__rsub__")
 
 

@@ -8,13 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from probes._loss_functions import BINARY, CATEGORICAL
 from probes.tap.calls import CallLog
 from probes.tap.dense import is_dense
 from probes.tap.locate import Sources
 from probes.tap.statistics import Collector
 
-CATEGORICAL = ("cross_entropy", "nll_loss")
-BINARY = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
 _MOST_CALLS = 2
 
 

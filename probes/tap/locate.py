@@ -6,6 +6,7 @@ import linecache
 import os
 import sys
 import sysconfig
+from collections.abc import Iterator
 from pathlib import Path
 from types import CodeType, FrameType
 
@@ -52,20 +53,19 @@ class Sources:
 
     def stack(self) -> list[FrameType]:
         """The frames of the user's code that led here, innermost first."""
-        frame: FrameType | None = sys._getframe()
-        found = []
-        while frame is not None:
-            if self.name(frame.f_code.co_filename) is not None:
-                found.append(frame)
-            frame = frame.f_back
-        return found
+        return list(self._frames())
 
     def line(self) -> str | None:
         """The user's line that is at work, ``file.py:12``."""
-        frame: FrameType | None = sys._getframe()
-        while frame is not None and self.name(frame.f_code.co_filename) is None:
-            frame = frame.f_back
+        frame = next(self._frames(), None)
         return None if frame is None else self.place(frame.f_code, frame.f_lineno)
+
+    def _frames(self) -> Iterator[FrameType]:
+        frame: FrameType | None = sys._getframe()
+        while frame is not None:
+            if self.name(frame.f_code.co_filename) is not None:
+                yield frame
+            frame = frame.f_back
 
     def tensors(self) -> dict[int, str]:
         """Names of the trained tensors among the variables at work, by identity."""

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import Node
 
+from probes._loss_functions import REGRESSIONS
 from probes.tap.calls import CallLog
-from probes.tap.class_targets import DIFFERENCES, REGRESSIONS, class_targets, operands
+from probes.tap.class_targets import DIFFERENCES, class_targets, operands
 from probes.tap.dense import is_dense_float
 from probes.tap.locate import Sources
 from probes.tap.modules import ModuleTree

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from probes._loss_functions import BINARY
 from probes.tap.calls import CallLog
 from probes.tap.dense import is_dense
 from probes.tap.locate import Sources
@@ -18,7 +19,6 @@ _MOST_ROWS = 16_384
 """Positions of one call that are looked at: evenly spread over all of them."""
 _MOST_CALLS = 2
 """Calls at one line that are looked at in one step."""
-_PAIRWISE = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
 _SIGNATURES = {
     "cross_entropy": ("input", "target"),
     "nll_loss": ("input", "target"),
@@ -97,7 +97,7 @@ def _counting(
 
     Of many positions, some that are evenly spread over all of them.
     """
-    if name in _PAIRWISE:
+    if name in BINARY:
         scores = (
             scores.flatten() if name.endswith("logits") else torch.logit(scores, 1e-7).flatten()
         )

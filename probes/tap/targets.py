@@ -8,14 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from probes._loss_functions import DIFFERENCES, REGRESSIONS
 from probes.tap.calls import CallLog
 from probes.tap.dense import is_dense_float
 from probes.tap.locate import Sources
 from probes.tap.statistics import Collector
 from probes.trace import Phase
 
-_REGRESSIONS = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
-_DIFFERENCES = ("sub", "subtract", "__rsub__")
 _MOST_CALLS = 2
 _FEWEST = 4
 _MOST_VALUES = 65_536
@@ -39,7 +38,7 @@ class TargetWatch:
         self._collector = collector
         self._on = False
         self._seen: dict[str, int] = {}
-        calls.listen(self._note, {*_REGRESSIONS, *_DIFFERENCES})
+        calls.listen(self._note, {*REGRESSIONS, *DIFFERENCES})
 
     def switch_on(self) -> None:
         """Watch the next step."""
@@ -54,7 +53,7 @@ class TargetWatch:
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
     ) -> None:
         name = getattr(func, "__name__", "")
-        if not self._on or (name not in _REGRESSIONS and name not in _DIFFERENCES):
+        if not self._on or (name not in REGRESSIONS and name not in DIFFERENCES):
             return
         given = dict(zip(("input", "target"), args, strict=False)) | kwargs
         predicted, target = given.get("input"), given.get("target", given.get("other"))
@@ -62,7 +61,7 @@ class TargetWatch:
             return
         if predicted.shape != target.shape or predicted.dim() == 0:
             return
-        if name in _DIFFERENCES:
+        if name in DIFFERENCES:
             if predicted.requires_grad == target.requires_grad:
                 return
             if not predicted.requires_grad:

@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from probes.tap.class_targets import DIFFERENCES, REGRESSIONS, is_classes, operands
+from probes._loss_functions import REGRESSIONS
+from probes.tap.class_targets import DIFFERENCES, is_classes, operands
 
 _ACTIVATIONS = {"softmax": "softmax", "sigmoid": "sigmoid", "special_expit": "sigmoid"}
 _VIEWS = {

@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_CATEGORICAL = ("cross_entropy", "nll_loss")
-_BINARY = ("binary_cross_entropy_with_logits", "binary_cross_entropy")
+from probes._loss_functions import BINARY, CATEGORICAL
 
 
 def log_prior(
@@ -28,14 +27,14 @@ def log_prior(
         one more occurrence of each; None where the call does not tell.
     """
     name = getattr(func, "__name__", "")
-    if name not in (*_CATEGORICAL, *_BINARY) or not torch.is_grad_enabled():
+    if name not in (*CATEGORICAL, *BINARY) or not torch.is_grad_enabled():
         return None
     given = dict(zip(("input", "target"), args, strict=False)) | kwargs
     predictions, labels = given["input"], given["target"]
     if not predictions.requires_grad:
         return None
     with torch.no_grad(), torch._C.DisableTorchFunction():
-        if name in _BINARY:
+        if name in BINARY:
             return _log_odds(labels.detach(), outputs)
         classes = predictions.shape[1 if predictions.dim() > 1 else 0]
         if classes != outputs:

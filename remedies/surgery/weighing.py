@@ -8,10 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from probes._loss_functions import BINARY, CATEGORICAL
 from probes.tap.dense import is_dense
 
-_CATEGORICAL = ("cross_entropy", "nll_loss")
-_BINARY = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
 _LARGEST = 100.0
 
 
@@ -33,7 +32,7 @@ class ClassWeights:
     ) -> Any:
         """The result of a torch function (see `Rewrite`)."""
         name = getattr(func, "__name__", "")
-        if name not in (*_CATEGORICAL, *_BINARY) or len(args) > 2:
+        if name not in (*CATEGORICAL, *BINARY) or len(args) > 2:
             return NotImplemented
         given = dict(zip(("input", "target"), args, strict=False)) | kwargs
         scores, labels = given.pop("input"), given.pop("target")
@@ -51,7 +50,7 @@ class ClassWeights:
     def _weights(
         self, name: str, scores: Tensor, labels: Tensor, given: dict[str, Any]
     ) -> Tensor | None:
-        if name in _BINARY:
+        if name in BINARY:
             balance = self._balance(torch.stack(((labels < 0.5).sum(), (labels >= 0.5).sum())))
             return torch.where(labels >= 0.5, balance[1], balance[0]).to(scores)
         if labels.is_floating_point():
