@@ -62,6 +62,7 @@ class CallLog(Interceptor):
         super().__init__()
         self._guard = guard or Guard()
         self._on = False
+        self._handling = 0
         self._listeners: list[tuple[CallListener, Collection[str] | None]] = []
         self._interested: dict[str, list[CallListener]] = {}
         self.on_error: list[CallListener] = []
@@ -85,10 +86,11 @@ class CallLog(Interceptor):
     def switch_on(self) -> None:
         """Begin to listen: to what is computed, where remedies have changed the call."""
         self._on = True
-        self.put_below()
+        if not self._handling:  # Else torch has it aside, and puts it back after the call.
+            self.put_below()
 
     def switch_off(self) -> None:
-        """Stop listening."""
+        """Stop listening; within a call, such as a backward pass that steps, it stays, but deaf."""
         self._on = False
         self.take_off()
 
@@ -108,12 +110,15 @@ class CallLog(Interceptor):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
+        self._handling += 1
         try:
             result = func(*args, **(kwargs or {}))
         except Exception:
             if self._on and not is_transformed():
                 self._tell(self.on_error, func, args, kwargs or {}, None)
             raise
+        finally:
+            self._handling -= 1
         if self._on and not is_transformed():
             name = getattr(func, "__name__", "")
             interested = self._interested.get(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import torch
 from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 
@@ -47,3 +48,22 @@ def test_what_a_listener_computes_is_not_told_of() -> None:
     torch.ones(2).sin()
     log.switch_off()
     assert "exp" not in names and "sin" in names
+
+
+def test_it_is_on_once_when_it_is_switched_within_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    log, before = CallLog(), list(_get_current_function_mode_stack())
+    backward = torch.autograd.backward
+
+    def step_too(*args: Any, **kwargs: Any) -> None:
+        """Makes an optimizer's step: one probed step ends, another begins."""
+        backward(*args, **kwargs)
+        log.switch_off()
+        log.switch_on()
+
+    monkeypatch.setattr(torch.autograd, "backward", step_too)
+    log.switch_on()
+    for _ in range(3):
+        torch.ones(2, requires_grad=True).sum().backward()
+    assert list(_get_current_function_mode_stack()) == [*before, log]
+    log.switch_off()
+    assert list(_get_current_function_mode_stack()) == before
