@@ -39,6 +39,7 @@ def _set_environment(folder: Path) -> None:
     for name in _OF_MLFLOW_RUN:
         os.environ.pop(name, None)
     os.environ.update(
+        DEBUGGING_AGENT_TRIAL="1",  # agent/recorder keeps out of trials
         MLFLOW_TRACKING_URI=(folder / "mlruns").as_uri(),
         MLFLOW_ALLOW_FILE_STORE="true",
         MLFLOW_DISABLE_TELEMETRY="true",

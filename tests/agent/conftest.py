@@ -1,7 +1,9 @@
 import hashlib
 import json
+import os
 import sys
 import textwrap
+import tomllib
 import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +26,21 @@ def ray() -> Iterator[None]:
     """One local Ray for all tests: a launcher joins what it finds in its process."""
     with connected("local", 4):
         yield
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Environment of a process in which MLflow finds our entry points, as if just installed."""
+    root = Path(__file__).parents[2]
+    folder = tmp_path_factory.mktemp("installed")
+    information = folder / "debugging_agent_here-0.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: debugging-agent-here\n")
+    points = tomllib.loads((root / "pyproject.toml").read_text())["project"]["entry-points"]
+    lines = [f"{name} = {target}" for name, target in points["mlflow.run_context_provider"].items()]
+    text = "\n".join(["[mlflow.run_context_provider]", *lines, ""])
+    (information / "entry_points.txt").write_text(text)
+    return os.environ | {"PYTHONPATH": f"{folder}{os.pathsep}{root}"}
 
 
 @pytest.fixture
