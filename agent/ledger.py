@@ -201,8 +201,8 @@ class _Book:
 
     def __init__(self, store: Store, experiment: str, start: StartRecord) -> None:
         with store.first_use():
-            self._client = _connect(store)
-            self._experiment = _experiment_id(self._client, experiment, store)
+            self._client = connect(store)
+            self._experiment = experiment_id(self._client, experiment, store)
         request = start.request
         self._secrets = find_secrets([*request.workload.args, *(request.good or ())])
         self._trials: dict[str, TrialRecord] = {}  # by their run
@@ -227,7 +227,7 @@ class _Book:
                 self._client.set_terminated(self._parent, record.status)
 
     def _start(self, start: StartRecord) -> str:
-        tags = {**start.tags, "mlflow.user": _user()}
+        tags = {**start.tags, "mlflow.user": user_name()}
         run = self._client.create_run(
             self._experiment, start_time=round(1000 * start.time), tags=tags, run_name=start.name
         )
@@ -272,7 +272,7 @@ class _Book:
             yield outcome
 
     def _write_trial(self, record: TrialRecord) -> None:
-        tags = {"mlflow.parentRunId": self._parent, "mlflow.user": _user()}
+        tags = {"mlflow.parentRunId": self._parent, "mlflow.user": user_name()}
         run_id = self._client.create_run(
             self._experiment, start_time=record.started, tags=tags, run_name=record.name
         ).info.run_id
@@ -337,7 +337,7 @@ def params_of(run_id: str, tracking_uri: str | None, directory: Path) -> dict[st
     store = Store.locate(tracking_uri, directory)
     store.check()
     with store.first_use():
-        client = _connect(store)
+        client = connect(store)
         from mlflow.exceptions import MlflowException
 
         try:
@@ -353,7 +353,7 @@ def params_of(run_id: str, tracking_uri: str | None, directory: Path) -> dict[st
     return params
 
 
-def _connect(store: Store) -> MlflowClient:
+def connect(store: Store) -> MlflowClient:
     """A client that keeps quiet, and gives up on a dead server within a minute."""
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
@@ -364,7 +364,12 @@ def _connect(store: Store) -> MlflowClient:
     return MlflowClient(tracking_uri=store.uri, registry_uri=store.uri)
 
 
-def _experiment_id(client: MlflowClient, name: str, store: Store) -> str:
+def experiment_id(client: MlflowClient, name: str, store: Store) -> str:
+    """The experiment of a name, made where there is none.
+
+    Raises:
+        InfrastructureError: It was deleted.
+    """
     from mlflow.exceptions import MlflowException
 
     experiment = client.get_experiment_by_name(name)
@@ -387,7 +392,8 @@ def _metrics(points: Iterable[Point]) -> list[Metric]:
     return [Metric(clean_key(name), value, at or now, step) for name, step, value, at in points]
 
 
-def _user() -> str:
+def user_name() -> str:
+    """Who runs this process."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # no entry for this user, as in many containers

@@ -108,6 +108,7 @@ where_to_run = _options(
     ),
     click.option("--experiment", metavar="NAME", help="MLflow experiment. [default: agent]"),
     click.option("--resume", metavar="RUN_ID", help="Go on with a diagnosis that broke off."),
+    click.option("--subject", metavar="RUN_ID", help="The MLflow run that it is about."),
 )
 what_to_show = _options(
     click.option("--json", "json_file", metavar="FILE", help="Write the diagnosis; - is stdout."),

@@ -60,8 +60,9 @@ class StartRecord:
     @property
     def tags(self) -> dict[str, str]:
         """Tags of the run."""
-        script = self.request.workload.script
-        return {
+        script, subject = self.request.workload.script, self.request.subject
+        about = {"agent.subject": subject} if subject else {}
+        return about | {
             "agent.verdict": "running",
             "agent.script": str(script),
             "agent.files": self.digest,

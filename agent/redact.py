@@ -16,6 +16,7 @@ _SHAPES = re.compile(
 """What keys of well-known services look like, wherever they stand."""
 _NUMBER = re.compile(r"^[-+]?[\d._]+(e[-+]?\d+)?$", re.IGNORECASE)
 _IN_URL = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+HIDDEN = "***"
 _SHORTEST = 4  # anything shorter would be found in every text
 
 
@@ -51,5 +52,5 @@ def hide(text: str, secrets: Iterable[str]) -> str:
     'train.py --api-key ***'
     """
     for secret in secrets:
-        text = text.replace(secret, "***")
+        text = text.replace(secret, HIDDEN)
     return text

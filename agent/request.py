@@ -28,6 +28,7 @@ class Request(BaseModel):
         tracking_uri: MLflow store; None for SQLite in the agent's home.
         experiment: MLflow experiment.
         resume: MLflow run of a diagnosis that broke off.
+        subject: MLflow run that the diagnosis is about, as triage notes it.
         good: Arguments of the script with which it trained well.
         good_run: MLflow run whose logged parameters are settings with which it trained well.
     """
@@ -50,5 +51,6 @@ class Request(BaseModel):
     tracking_uri: str | None = None
     experiment: str = "agent"
     resume: str | None = None
+    subject: str | None = None
     good: tuple[str, ...] | None = None
     good_run: str | None = None

@@ -57,6 +57,11 @@ class Store:
         """Whether it is an SQLite file."""
         return self.uri.startswith(_SQLITE)
 
+    @property
+    def database(self) -> Path | None:
+        """Its SQLite file, where it is one."""
+        return Path(self.uri.removeprefix(_SQLITE)) if self.local else None
+
     @contextmanager
     def first_use(self) -> Iterator[None]:
         """Held while the store is opened: two who make an SQLite database at once spoil it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -117,15 +117,25 @@ class Objective(BaseModel):
         before the others. A run that
         reported nothing is judged by the loss that it trains on.
         """
-        ranked = sorted(
-            (name for name in trace.metrics if not _is_bookkeeping(name)),
-            key=lambda name: _preference(name, len(trace.metrics[name])),
-        )
+        ranked = rank({name: len(series) for name, series in trace.metrics.items()})
         if not ranked:
             trains = len(trace.signal("train", "loss", "loss.value")) > 0
             return cls(name="loss", mode="min", source="backward") if trains else None
         name = ranked[0]
         return cls(name=name, mode=infer_mode(name), source=trace.metrics[name].source)
+
+
+def rank(points: Mapping[str, int]) -> list[str]:
+    """The metrics that a run may be judged by, the one that a person would look at first.
+
+    Args:
+        points: How many values each of them has.
+
+    >>> rank({"loss": 9, "val_acc": 9, "epoch": 9})
+    ['val_acc', 'loss']
+    """
+    names = (name for name in points if not _is_bookkeeping(name))
+    return sorted(names, key=lambda name: _preference(name, points[name]))
 
 
 def infer_mode(name: str) -> Mode:

@@ -45,7 +45,7 @@ class Ending:
                 self._code = status
             leave(status)
 
-        sys.exit = exit_and_tell  # type: ignore[assignment]
+        sys.exit = exit_and_tell
         atexit.register(self._end)
 
     def _end(self) -> None:
