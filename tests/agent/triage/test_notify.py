@@ -23,16 +23,15 @@ def finding() -> Finding:
     return Finding(case, "failed", EVIL, "rerun", "diagnosis-1", "7")
 
 
-def test_a_command_gets_json_and_no_shell(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_command_gets_json_and_no_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s3cret")
     told = tmp_path / "told"
     script = tmp_path / "tell.py"
     script.write_text(
         "import json, os, sys\n"
-        f"json.dump([sys.argv[1:], json.load(sys.stdin), dict(os.environ)], open({str(told)!r}, 'w'))"
+        "told = [sys.argv[1:], json.load(sys.stdin), dict(os.environ)]\n"
+        f"json.dump(told, open({str(told)!r}, 'w'))"
     )
     notifier = Notifier(f"{sys.executable} {script} '$HOME' ; touch pwned")
     assert notifier.send(finding()) == ""
