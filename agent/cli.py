@@ -1,4 +1,4 @@
-"""The command line: `agent diagnose`, `triage`, `list`, `explain`, and how each of them ends.
+"""The command line: `agent diagnose` and its siblings, and how each of them ends.
 
 Nothing heavy is imported at the top: `agent --help` answers at once.
 """
@@ -26,6 +26,7 @@ from agent.options import (
 )
 from agent.preflight import check_target
 from agent.streams import make_streams_safe, stdout_for_json_only
+from agent.sync import sync_command
 from agent.text import plain
 from agent.triage.command import triage_command
 from agent.units import explain_command, list_command
@@ -74,6 +75,7 @@ def cli() -> None:
 cli.add_command(list_command)
 cli.add_command(explain_command)
 cli.add_command(triage_command)
+cli.add_command(sync_command)
 
 
 @cli.command("diagnose", context_settings={"allow_interspersed_args": False})

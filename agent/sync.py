@@ -1,0 +1,36 @@
+"""`agent sync`: delivers what could not be recorded while MLflow was away."""
+
+from __future__ import annotations
+
+import click
+
+from agent.errors import InfrastructureError
+from agent.text import plain
+
+
+@click.command("sync")
+@click.option(
+    "--tracking-uri",
+    metavar="URI",
+    envvar="MLFLOW_TRACKING_URI",
+    help="MLflow store. [default: $MLFLOW_TRACKING_URI, or a local one]",
+)
+@click.option("--experiment", default="agent", metavar="NAME", help="[default: agent]")
+def sync_command(tracking_uri: str | None, experiment: str) -> int:
+    """Record the diagnoses that MLflow was away for, from the spool of the agent's home.
+
+    Exit codes: 0 all is delivered, 4 something is not.
+    """
+    from agent.controller import home
+    from agent.spool import deliver
+
+    problems = 0
+    for delivery in deliver(home(), tracking_uri, experiment):
+        if delivery.problem:
+            problems += 1
+            click.echo(f"{delivery.folder}: {plain(delivery.problem)}", err=True)
+        else:
+            click.echo(f"{delivery.folder.name}: MLflow run {delivery.run_id}")
+    if problems:
+        raise InfrastructureError(f"{problems} diagnoses are still in the spool")
+    return 0
