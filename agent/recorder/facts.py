@@ -7,6 +7,7 @@ import hashlib
 import os
 import socket
 import subprocess
+from collections.abc import Mapping
 
 
 def process_identity(pid: int) -> dict[str, str]:
@@ -26,6 +27,19 @@ def process_identity(pid: int) -> dict[str, str]:
     fields = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
     started = fields[19] if len(fields) > 19 and fields[0] not in "ZX" else ""
     return {"host": socket.gethostname(), "boot": boot, "pid": str(pid), "started": started}
+
+
+def is_gone(noted: Mapping[str, str]) -> bool | None:
+    """Whether a process is gone; None where that cannot be known here.
+
+    Args:
+        noted: Its `process_identity`.
+    """
+    pid = noted.get("pid", "")
+    here = process_identity(int(pid)) if pid.isdecimal() else {}
+    if not here or any(noted.get(name) != here[name] for name in ("host", "boot")):
+        return None
+    return not here["started"] or here["started"] != noted.get("started")
 
 
 def git(folder: str, *arguments: str) -> str | None:

@@ -12,6 +12,7 @@ from agent.diagnosis import Diagnosis
 from agent.errors import InfrastructureError
 from agent.markdown import escape
 from agent.recorder.provider import PREFIX
+from agent.records import MAX_TAG
 from agent.triage.findings import Finding, from_metrics, note_with, summarise
 from agent.triage.lease import Lease, take
 from agent.triage.recipe import Recipe, Refused, find_recipe, laid_out
@@ -22,7 +23,6 @@ from agent.triage.tracking import Tracking
 _LEASE = 120.0  # seconds
 _RENEW = _LEASE / 4
 _MOST_ATTEMPTS = 3
-_LONGEST = 5000  # characters of a tag
 _SICK = ("not-finite", "collapsed", "behind", "where")
 
 
@@ -126,9 +126,9 @@ class Desk:
             SUBJECT: case.run.run_id,
             BASIS: "metrics",
             "agent.verdict": verdict,
-            "agent.summary": summary[:_LONGEST],
-            "agent.refused": refusal[:_LONGEST],
-            NOTE: note[:_LONGEST],
+            "agent.summary": summary[:MAX_TAG],
+            "agent.refused": refusal[:MAX_TAG],
+            NOTE: note[:MAX_TAG],
         }
         name = f"{case.run.name}: {verdict} (metrics only)"[:250]
         run_id = self.tracking.create(self.terms.experiment, name, tags)
@@ -144,7 +144,7 @@ class Desk:
         line = f"Diagnosis of run [{escape(now.name)}]({place}): {escape(case.reason)}."
         note = diagnosis.tags.get(NOTE, "")
         if place not in note:
-            note = f"{note.rstrip()[: _LONGEST - len(line) - 2]}\n\n{line}"
+            note = f"{note.rstrip()[: MAX_TAG - len(line) - 2]}\n\n{line}"
         tracking.tag(finding.diagnosis, {SUBJECT: now.run_id, BASIS: finding.basis, NOTE: note})
         if case.kind == "stale" and now.status == "RUNNING" and "silent" not in case.reason:
             tracking.terminate(now.run_id, "KILLED", now.last_sign)

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from agent.diagnosis import Diagnosis
 from agent.markdown import escape
+from agent.records import MAX_TAG
 from agent.text import number
 from agent.triage.judge import History, chosen_metric
 from agent.triage.runs import NOTE, Case, Run, is_finite
 
 _MOST = 20  # metrics that are told of
 _FIRST_NOT_FINITE = "P301"
-_LONGEST = 5000  # characters of a tag
 
 
 @dataclass(frozen=True)
@@ -114,4 +114,5 @@ def note_with(run: Run, finding: Finding, link: Callable[[str, str], str]) -> st
     before = run.tags.get(NOTE, "").rstrip()
     if finding.diagnosis in before:
         return before
-    return f"{before[: _LONGEST - len(line) - 2]}\n\n{line}".strip()
+    note = f"{before}\n\n{line}".strip()
+    return note if len(note) <= MAX_TAG else before  # Their own words come first.

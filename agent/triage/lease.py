@@ -7,7 +7,8 @@ all have written within that time, and after `_SETTLE`, which is twice as long, 
 same last writer. No clocks are compared for that. Where the store is an SQLite file, a lock on a
 file next to it does the same at once.
 
-A lease ends by itself. Its holder renews it long before, and takes it for lost when it could not.
+A lease ends by itself, or with its holder where that was a process of the same machine. The holder
+renews it long before, and takes it for lost when it could not.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from agent.errors import InfrastructureError
+from agent.recorder.facts import is_gone, process_identity
 from agent.store import Store
 from agent.triage.runs import LEASE, Run
 from agent.triage.tracking import Tracking
@@ -39,7 +41,7 @@ class Lease:
     Args:
         tracking: The store.
         run_id: The run.
-        owner: Who holds it; tells one attempt from another.
+        owner: Tells one attempt to take it from all others.
         seconds: After which it ends, unless it is renewed.
     """
 
@@ -54,6 +56,7 @@ class Lease:
         """Say who has it, and until when."""
         asked = time.monotonic()
         told = {"owner": self._owner, "expires": round(time.time() + self._seconds, 1)}
+        told |= process_identity(os.getpid())
         self._tracking.tag(self._run_id, {LEASE: json.dumps(told)})
         self._certain = asked + self._seconds
 
@@ -94,8 +97,7 @@ def take(
         seconds: How long it lasts without a renewal.
         sleep: Replaced in tests.
     """
-    owner = f"{os.uname().nodename}:{os.getpid()}:{uuid.uuid4().hex[:12]}"
-    lease = Lease(tracking, run_id, owner, seconds)
+    lease = Lease(tracking, run_id, uuid.uuid4().hex, seconds)
     with _locked(tracking.store) as locked:
         began = time.monotonic()
         run = tracking.run(run_id)
@@ -112,12 +114,12 @@ def take(
 
 
 def _holder(run: Run) -> str:
-    """Who has the lease of a run; empty where it is free, has run out or makes no sense."""
+    """Who has the lease of a run; empty where it is free, is over or makes no sense."""
     try:
         told = json.loads(run.tags.get(LEASE, "") or "{}")
-        expired = float(told.get("expires", 0)) + _SKEW < time.time()
-        return "" if expired else str(told.get("owner", ""))
-    except (ValueError, TypeError, AttributeError):
+        over = float(told.get("expires", 0)) + _SKEW < time.time() or is_gone(told)
+        return "" if over else str(told.get("owner", ""))
+    except (ValueError, TypeError, AttributeError, RecursionError):
         return ""
 
 

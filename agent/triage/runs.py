@@ -90,7 +90,7 @@ class Run:
         """The arguments that it was started with; None where they are not known."""
         try:
             words = json.loads(self.noted("argv"))
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
             return None

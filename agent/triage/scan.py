@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from agent.recorder.facts import process_identity
+from agent.recorder.facts import is_gone
 from agent.text import duration
 from agent.triage.judge import Judge
 from agent.triage.runs import Case, Run
@@ -139,11 +138,9 @@ def why_stale(run: Run, limit: float) -> str:
         run: The run.
         limit: Seconds of silence, where nobody can tell whether its process lives.
     """
-    pid = run.noted("pid")
-    here = process_identity(int(pid) if pid.isdigit() else os.getpid())
-    if pid.isdigit() and all(run.noted(name) == here[name] for name in ("host", "boot")):
-        alive = bool(here["started"]) and here["started"] == run.noted("started")
-        return "" if alive else f"its process {pid} is gone"
+    gone = is_gone({name: run.noted(name) for name in ("host", "boot", "pid", "started")})
+    if gone is not None:
+        return f"its process {run.noted('pid')} is gone" if gone else ""
     silent = time.time() - run.last_sign
     return f"silent for {duration(silent)}" if silent > limit else ""
 

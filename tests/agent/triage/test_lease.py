@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +19,7 @@ from agent.triage.lease import take
 from agent.triage.runs import LEASE, VERDICT, Run
 from agent.triage.tracking import Tracking
 
+ROOT = Path(__file__).parents[3]
 Log = Callable[..., Run]
 
 
@@ -100,6 +104,21 @@ def test_a_lease_that_ran_out_is_taken_over(tracking: Tracking, log: Log) -> Non
     assert new.renew()
 
 
+def test_a_lease_ends_with_its_process(tracking: Tracking, log: Log) -> None:
+    run = log("FAILED")
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from agent.triage.lease import take\n"
+        "from agent.triage.tracking import open_tracking\n"
+        "assert take(open_tracking(sys.argv[1], Path('/')), sys.argv[2], 3600.0)\n"
+    )
+    command = [sys.executable, "-c", code, tracking.store.uri, run.run_id]
+    subprocess.run(command, cwd=ROOT, check=True)
+    assert json.loads(tracking.run(run.run_id).tags[LEASE])["owner"]
+    assert take(tracking, run.run_id, 60.0) is not None
+
+
 def test_it_is_not_renewed_when_it_may_be_taken_right_now(tracking: Tracking, log: Log) -> None:
     lease = take(tracking, log("FAILED").run_id, 0.2)
     assert lease is not None and lease.renew()
@@ -111,6 +130,8 @@ def test_a_run_that_is_done_has_no_lease(tracking: Tracking, log: Log) -> None:
     assert take(tracking, log("FAILED", tags={VERDICT: "fixed"}).run_id, 60.0) is None
 
 
-@pytest.mark.parametrize("text", ["nonsense", "[]", "null", '{"owner": "a", "expires": "x"}'])
+@pytest.mark.parametrize(
+    "text", ["nonsense", "[]", "null", '{"owner": "a", "expires": "x"}', 4000 * "[", '{"pid": 7}']
+)
 def test_nonsense_in_the_tag_is_no_lease(tracking: Tracking, log: Log, text: str) -> None:
     assert take(tracking, log("FAILED", tags={LEASE: text}).run_id, 60.0) is not None

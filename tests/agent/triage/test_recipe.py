@@ -41,6 +41,7 @@ def test_as_it_was(project: Path, write: Write, noted: Noted) -> None:
         ({"argv": '["--api-key", "***"]'}, "had a secret"),
         ({"argv": "--lr 0.1"}, "arguments were not noted"),
         ({"argv": '{"a": 1}'}, "arguments were not noted"),
+        ({"argv": 4000 * "["}, "arguments were not noted"),
         ({"argv": '["a\\u0000b"]'}, "arguments are none"),
         ({"script": "train.py"}, "script was not noted"),
         ({"script": "/nowhere/train.py"}, "script is gone"),

@@ -106,8 +106,10 @@ class Project:
         return {run.info.run_name: run for run in self.client.search_runs(["0"])}
 
     def diagnoses(self) -> Iterator[Run]:
-        experiment = self.client.get_experiment_by_name("agent").experiment_id
-        for run in self.client.search_runs([experiment]):
+        experiment = self.client.get_experiment_by_name("agent")
+        if experiment is None:
+            return
+        for run in self.client.search_runs([experiment.experiment_id]):
             if "agent.verdict" in run.data.tags:
                 yield run
 
@@ -136,6 +138,20 @@ def add_stale(project: Project) -> None:
     project.client.create_run("0", start_time=began, tags=tags, run_name="stale")
 
 
+def kill_at_work(project: Project, process: subprocess.Popen[str]) -> None:
+    """Kill a triage process in the middle of a diagnosis."""
+    began = time.monotonic()
+    mine = f'"pid": "{process.pid}"'
+    while process.poll() is None and time.monotonic() - began < 300:
+        leases = (run.data.tags.get("agent.triage.lease", "") for run in project.runs().values())
+        if any(mine in lease for lease in leases) and list(project.diagnoses()):
+            time.sleep(5.0)
+            break
+        time.sleep(0.5)
+    process.kill()
+    process.communicate()
+
+
 def contents(run: Run) -> str:
     """All of a run, as text: NaN is not equal to itself."""
     data = sorted(run.data.tags.items()), sorted(run.data.metrics.items())
@@ -151,10 +167,13 @@ def test_each_run_that_needs_help_gets_one_diagnosis(project: Project) -> None:
     assert planned.count("diagnose") == 3 and planned.count("observe") == 1, planned
     assert {name: contents(run) for name, run in project.runs().items()} == before
 
-    both = [project.triage(*where) for _ in range(2)]
-    told = "\n".join(process.communicate(timeout=800)[0] for process in both)
-    assert all(process.returncode in (0, 1) for process in both), told
-    assert any(process.returncode == 1 for process in both), told
+    first, second = (project.triage(*where) for _ in range(2))
+    kill_at_work(project, first)
+    third = project.triage(*where)
+    told = second.communicate(timeout=800)[0] + third.communicate(timeout=800)[0]
+    last = project.triage(*where)  # What was held by somebody else a moment ago, if anything.
+    told += last.communicate(timeout=800)[0]
+    assert {process.returncode for process in (second, third, last)} <= {0, 1}, told
 
     runs = project.runs()
     tags = {name: run.data.tags for name, run in runs.items()}
