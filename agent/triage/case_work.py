@@ -23,6 +23,7 @@ from agent.triage.tracking import Tracking
 _LEASE = 120.0  # seconds
 _RENEW = _LEASE / 4
 _MOST_ATTEMPTS = 3
+_SHORTEST = 600.0  # seconds
 _SICK = ("not-finite", "collapsed", "behind", "where")
 
 
@@ -95,6 +96,8 @@ class Desk:
         asked = {"subject": case.run.run_id, **good_options(case, good)}
         if case.kind == "crashed":
             asked["observe"] = ""
+        if "timeout" not in self.terms.options:
+            asked["timeout"] = f"{enough_time(case.run):.0f}"
         broken = [run for run in self._about(case) if "agent.schema" in run.tags]
         if broken:
             asked["resume"] = broken[-1].run_id
@@ -162,6 +165,12 @@ class Desk:
         uri = self.terms.tracking_uri
         server = uri.rstrip("/") + "/" if uri.startswith(("http:", "https:")) else ""
         return f"{server}#/experiments/{experiment}/runs/{run_id}?workflowType=machine_learning"
+
+
+def enough_time(run: Run) -> float:
+    """Seconds in which a run should come to its end again: it is watched, and may be elsewhere."""
+    took = (run.ended or run.last_sign) - run.started
+    return max(_SHORTEST, 3.0 * took)
 
 
 def good_options(case: Case, good: Run | None) -> Mapping[str, str]:

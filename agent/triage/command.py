@@ -37,7 +37,8 @@ _positive = click.FloatRange(min=0, min_open=True)
 @click.option("--sweep-budget", metavar="TIME", help="No diagnosis begins after this time: 2h.")
 @click.option("--budget", metavar="X", type=_positive, help="Per run: see agent diagnose.")
 @click.option("--time-budget", metavar="S", type=_positive, help="Per run: see agent diagnose.")
-@click.option("--timeout", metavar="S", type=_positive, help="Per trial. [default: 600]")
+@click.option("--timeout", metavar="S", type=_positive, help="Per trial. [default: 3 x the run]")
+@click.option("--max-steps", metavar="N", type=click.IntRange(1), help="Per trial.")
 @click.option("--memory", type=Memory(), help="Per trial. [default: 80 % of the machine]")
 @click.option("--seeds", metavar="N", type=click.IntRange(2, 50), help="Pairs that confirm.")
 @click.option("--slots", metavar="N", type=click.IntRange(1), help="Trials at a time.")
@@ -110,12 +111,9 @@ def _office(
     notifier = Notifier(notify, environment) if notify else None
     tracking = open_tracking(tracking_uri, home())
     terms = _terms(tracking.store.uri, record_in, **asked)
-    plan = Plan(
-        tracking.experiments(experiment, record_in),
-        selection,
-        max_runs,
-        schedule.seconds(sweep_budget) if sweep_budget else None,
-    )
+    tracking.experiments(experiment, record_in)  # They must be there from the beginning.
+    most = schedule.seconds(sweep_budget) if sweep_budget else None
+    plan = Plan(experiment, selection, max_runs, most)
     desk = Desk(tracking, terms, folder.resolve())
     return Office(desk, plan, notifier, Path(log) if log else home() / "triage.log", quiet)
 
@@ -148,10 +146,10 @@ def _terms(
 
     from agent.triage.rerun import Terms
 
-    names = ("budget", "time_budget", "timeout", "seeds", "slots", "address")
+    names = ("budget", "time_budget", "timeout", "max_steps", "seeds", "slots", "address")
     options = {name.replace("_", "-"): asked[name] for name in names if asked[name] is not None}
     options["memory"] = memory or int(0.8 * psutil.virtual_memory().total)
     # A diagnosis may take its time for the trials; much more than that, and it hangs.
-    longest = 2 * (asked["time_budget"] or 3600.0) + 2 * (asked["timeout"] or 600.0)
+    longest = 2 * (asked["time_budget"] or 3600.0)
     told = {name: str(value) for name, value in options.items()}
     return Terms(tracking_uri, record_in, python or sys.executable, env, told, longest)

@@ -41,7 +41,7 @@ class Terms:
         python: The interpreter that runs our package and the scripts.
         environment: Names of further variables that a script may see.
         options: Of `agent diagnose`, by their long names without dashes.
-        seconds: After which a diagnosis is given up.
+        seconds: After which a diagnosis is given up; three trials as long as may be come to that.
     """
 
     tracking_uri: str
@@ -119,7 +119,8 @@ def diagnose(
                 start_new_session=True,
             )
         try:
-            code = _wait(process, terms.seconds, alive)
+            longest = float({**terms.options, **asked}.get("timeout", 0.0))
+            code = _wait(process, terms.seconds + 3 * longest, alive)
         finally:
             _end(process)
         told = _last_line(log)

@@ -26,13 +26,13 @@ class Plan:
     """What a sweep does.
 
     Attributes:
-        experiments: Names by id.
+        experiments: Names of those to look at; empty: all.
         selection: Which runs are looked at.
         most: Runs to diagnose at most; None: all.
         seconds: After which no further diagnosis is begun; None: never.
     """
 
-    experiments: dict[str, str]
+    experiments: tuple[str, ...] = ()
     selection: Selection = Selection()
     most: int | None = None
     seconds: float | None = None
@@ -78,7 +78,7 @@ def sweep(plan: Plan, desk: Desk, tell: Callable[[Finding], None]) -> Report:
         tell: Is told of each finished diagnosis.
     """
     report, began = Report(), time.monotonic()
-    for experiment in plan.experiments:
+    for experiment in _experiments(plan, desk):
         scan = Scan(desk.tracking, experiment, plan.selection)
         cases = list(scan.cases())
         report.seen += scan.seen
@@ -87,6 +87,11 @@ def sweep(plan: Plan, desk: Desk, tell: Callable[[Finding], None]) -> Report:
         scan.settle(case for case in cases if case.run.run_id not in done)
     report.seconds = time.monotonic() - began
     return report
+
+
+def _experiments(plan: Plan, desk: Desk) -> dict[str, str]:
+    """Names of the experiments by their ids, as they are now."""
+    return desk.tracking.experiments(plan.experiments, desk.terms.experiment)
 
 
 def _worked(
@@ -122,7 +127,7 @@ def preview(plan: Plan, desk: Desk) -> Iterator[tuple[str, Case, str]]:
         desk: Where the work would be done.
     """
     shown = 0
-    for experiment, name in plan.experiments.items():
+    for experiment, name in _experiments(plan, desk).items():
         cases = list(Scan(desk.tracking, experiment, plan.selection).cases())
         sick = {case.run.run_id for case in cases}
         for case in cases:

@@ -75,7 +75,8 @@ def work(tracking: Tracking, experiment: str, project: Path) -> Callable[..., An
 
     def work(**options: Any) -> Any:
         desk = Desk(tracking, Terms(tracking.store.uri), project)
-        plan = Plan({experiment: "case"}, Selection(), **options)
+        name = tracking._client.get_experiment(experiment).name
+        plan = Plan((name,), Selection(), **options)
         return sweep(plan, desk, lambda finding: None)
 
     return work
@@ -189,6 +190,17 @@ def test_a_refusal_of_the_diagnosis_is_told(
     process.error = Refused("train.py:1: invalid syntax")
     (finding,) = work().findings
     assert "invalid syntax" in tracking.run(finding.diagnosis).tags["agent.refused"]
+
+
+def test_a_long_run_gets_the_time_that_it_took(
+    process: FakeDiagnosis, work: Any, log: Log, noted: Noted, write: Write, tracking: Tracking
+) -> None:
+    tags = noted(write("train.py", "1"))
+    log("KILLED", tags=tags, ago=9000)
+    long = log("RUNNING", tags=tags, ago=8000)
+    tracking.terminate(long.run_id, "KILLED", long.started + 5000)
+    work()
+    assert [asked["timeout"] for _, asked in process.asked] == ["600", "15000"]
 
 
 def test_what_is_left_is_found_by_the_next_sweep(

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import os
 import re
+import signal
+import time
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agent.cli import main
+from agent.errors import InfrastructureError
 from agent.triage import case_work
+from agent.triage.case_work import Desk
+from agent.triage.loop import Office, terminated_as_interrupted
+from agent.triage.rerun import Terms
 from agent.triage.runs import NOTE, VERDICT, Run
+from agent.triage.sweep import Plan
 from agent.triage.tracking import Tracking
 from tests.agent.conftest import NASTY
 
@@ -119,3 +127,29 @@ def test_usage(triage: Triage, log: Log, options: tuple[str, ...]) -> None:
     code, _, err = triage(*options)
     assert code == 2
     assert err.startswith("agent: ") and err.count("\n") == 1
+
+
+def test_sweeps_at_their_times(
+    tracking: Tracking, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office = Office(Desk(tracking, Terms(tracking.store.uri), tmp_path), Plan(), None, tmp_path)
+    done: list[float] = []
+
+    def sweep(self: Office) -> int:
+        done.append(time.monotonic())
+        if len(done) == 1:
+            raise InfrastructureError("the store is away")
+        return 0
+
+    monkeypatch.setattr(Office, "sweep", sweep)
+    now = datetime.now().astimezone()
+    passed, soon = now - timedelta(hours=1), now + timedelta(seconds=0.3)
+    office.sweep_at(iter([now, passed, soon]))
+    assert len(done) == 2 and done[1] - done[0] > 0.2
+
+
+def test_sigterm_ends_it_as_an_interrupt_does() -> None:
+    with pytest.raises(KeyboardInterrupt), terminated_as_interrupted():
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(5)
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
