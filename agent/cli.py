@@ -131,10 +131,17 @@ def _own_options(args: tuple[str, ...]) -> list[str]:
 def _run(request: Request, script: str, detail: Detail) -> Diagnosis:
     from agent.view import watching
 
-    with watching(sys.stderr, script, request.budget, detail) as listener:
+    with watching(sys.stderr, script, request.budget, detail, not _talks(request)) as listener:
         from agent.controller import diagnose
 
         return diagnose(request, listener)
+
+
+def _talks(request: Request) -> bool:
+    """Whether the policy speaks with the user, who then needs a terminal that stands still."""
+    from agent.policies import policies
+
+    return policies[request.policy].talks
 
 
 def _complain(message: object, code: int) -> int:

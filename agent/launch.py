@@ -268,6 +268,10 @@ class _Host:
         return asked
 
 
+_users: list[str] = []
+_opened = contextlib.ExitStack()
+
+
 @contextlib.contextmanager
 def connected(address: str | None, cpus: int) -> Iterator[None]:
     """A connection to Ray, ended with all that was started for it."""
@@ -278,18 +282,24 @@ def connected(address: str | None, cpus: int) -> Iterator[None]:
         os.environ.setdefault("RAY_AUTH_MODE", "token")
     import ray
 
-    if ray.is_initialized():
-        yield
-        return
-    folder = Path(tempfile.mkdtemp(prefix="agent-", dir=_short_folder()))
-    try:
+    if not ray.is_initialized():
+        folder = Path(tempfile.mkdtemp(prefix="agent-", dir=_short_folder()))
+        _opened.callback(shutil.rmtree, folder, ignore_errors=True)
+        _opened.callback(ray.shutdown)
         # Workers put the current folder first on their search path: it may hold an agent.py.
-        with contextlib.chdir(folder):
-            _init(address, cpus, folder)
+        try:
+            with contextlib.chdir(folder):
+                _init(address, cpus, folder)
+        except BaseException:
+            _opened.close()
+            raise
+    _users.append(address)
+    try:
         yield
     finally:
-        ray.shutdown()
-        shutil.rmtree(folder, ignore_errors=True)
+        _users.pop()
+        if not _users:  # The last one ends what the first one has opened; nothing if it did not.
+            _opened.close()
 
 
 def _init(address: str, cpus: int, folder: Path) -> None:

@@ -56,6 +56,14 @@ what_to_do = _options(
     click.option(
         "--try", "offer", multiple=True, metavar="CODE", help="Give a remedy a trial. Repeatable."
     ),
+    click.option("--policy", metavar="NAME", help="Who chooses what to try. [default: ranked]"),
+    click.option(
+        "--no-experience",
+        "experience",
+        flag_value=False,
+        default=None,
+        help="Leave out what earlier diagnoses say.",
+    ),
     click.option(
         "--good", metavar="ARGS", help="Arguments that worked: find the one that does not."
     ),
@@ -137,6 +145,10 @@ def build_request(script: str, args: tuple[str, ...], asked: dict[str, Any]) -> 
             probes, remedies = registries()
             allowed = (remedies,) if name == "offer" else (probes, remedies)
             asked[name] = tuple(look_up(key, *allowed).code for key in asked[name])
+    if "policy" in asked:
+        from agent.policies import policies
+
+        asked["policy"] = look_up(asked["policy"], policies).name
     if "metric" in asked:
         asked["metric"], asked["mode"] = _metric(asked["metric"])
     _check_good(asked, args, path)

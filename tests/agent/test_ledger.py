@@ -26,7 +26,6 @@ from agent.ledger import Ledger, read_trace
 from agent.records import TrialRecord
 from agent.request import Request
 from agent.store import Store
-from agent.trace_file import write_trace
 from agent.workload import Limits, Outcome, TrialSpec, Workload
 from probes.symptom import Symptom
 from probes.trace import Trace
@@ -262,24 +261,6 @@ class TestTrials:
         expected, trace = make_trace(level=0.8), read_trace(folder / "trace.parquet")
         assert trace.metrics == expected.metrics
         assert trace.modules == expected.modules
-
-
-def test_a_trace_survives_the_disk(tmp_path):
-    expected = make_trace(broken=True)
-    write_trace(expected, tmp_path)
-    trace = read_trace(tmp_path)
-    assert list(trace.signals) == list(expected.signals)
-    assert list(trace.metrics) == list(expected.metrics)
-    assert repr(trace.signals) == repr(expected.signals)  # NaN differs from itself, not its repr
-    assert repr(trace.metrics) == repr(expected.metrics)
-    for name in ("modules", "terms", "applied", "notes", "steps", "ending"):
-        assert getattr(trace, name) == getattr(expected, name), name
-
-
-def test_an_empty_trace_survives_the_disk(tmp_path):
-    write_trace(Trace(), tmp_path)
-    trace = read_trace(tmp_path)
-    assert (trace.signals, trace.metrics, trace.ending) == ({}, {}, None)
 
 
 def test_a_diagnosis_that_dies_is_marked(home, client):
