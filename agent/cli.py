@@ -16,6 +16,7 @@ import click
 
 from agent.answer import give_answer, to_json, write_file
 from agent.errors import AgentError, UsageError, WorkloadError
+from agent.experience_command import experience_command
 from agent.options import (
     build_request,
     how_much,
@@ -72,6 +73,7 @@ def cli() -> None:
 
 cli.add_command(list_command)
 cli.add_command(explain_command)
+cli.add_command(experience_command)
 
 
 @cli.command("diagnose", context_settings={"allow_interspersed_args": False})

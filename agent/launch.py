@@ -313,10 +313,15 @@ def _init(address: str, cpus: int, folder: Path) -> None:
             "object_store_memory": _OBJECT_STORE,
             "_temp_dir": str(folder),
         }
-    try:
-        ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False, **local)
-    except Exception as error:
-        raise InfrastructureError(f"Ray at {address}: {_first_line(error)}") from error
+    for last in (False, True):
+        try:
+            ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False, **local)
+            return
+        except Exception as error:
+            # Ray gives a node of its own 30 seconds to start, which a busy machine may need twice.
+            if last or "timed out during startup" not in str(error):
+                raise InfrastructureError(f"Ray at {address}: {_first_line(error)}") from error
+            ray.shutdown()
 
 
 def _try_connect(address: str) -> None:

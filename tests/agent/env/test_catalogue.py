@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from agent.env.catalogue import VERSIONS, bundled
@@ -16,11 +18,10 @@ def test_the_newest_version_has_all_units() -> None:
     assert set(found.remedies) == set(bundled().remedies)
 
 
-@pytest.mark.parametrize("version", range(1, NEWEST + 1))
-def test_a_version_begins_with_the_one_before(version: int) -> None:
-    before, after = VERSIONS[version - 1], VERSIONS[version]
-    assert after.probes[: len(before.probes)] == before.probes
-    assert after.remedies[: len(before.remedies)] == before.remedies
+def test_a_version_begins_with_the_one_before() -> None:
+    for before, after in pairwise(VERSIONS[version] for version in sorted(VERSIONS)):
+        assert after.probes[: len(before.probes)] == before.probes
+        assert after.remedies[: len(before.remedies)] == before.remedies
 
 
 @pytest.mark.parametrize("version", VERSIONS)
