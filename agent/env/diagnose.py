@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -84,9 +85,9 @@ class DiagnoseEnv(gymnasium.Env[Observation, np.int64]):
         self._stack = contextlib.ExitStack()
         folder = tempfile.TemporaryDirectory(prefix="agent-env-")
         scratch = Path(self._stack.enter_context(folder))
-        request = build_request(
-            script or _stand_in(replay, scratch), tuple(args), {"metric": metric, **options}
-        )
+        # Trials are whole runs, however long an episode takes; max_steps= makes them shorter.
+        asked = {"metric": metric, "time_budget": math.inf, **options}
+        request = build_request(script or _stand_in(replay, scratch), tuple(args), asked)
         self._worlds = Worlds(
             request, scratch, Path(record) if record else None, Path(replay) if replay else None
         )

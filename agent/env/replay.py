@@ -77,11 +77,11 @@ class Replay:
         self.outcomes = list(read_outcomes(path))
         if not self.outcomes:
             raise UsageError(f"{path} has no trial")
-        self._keys = {outcome.spec.key[:2] for outcome in self.outcomes}
+        self._keys = {outcome.spec.key for outcome in self.outcomes}
 
     def has(self, spec: TrialSpec) -> bool:
-        """Whether the file has a trial of this treatment and seed, whatever its step limit."""
-        return spec.key[:2] in self._keys
+        """Whether the file has this trial."""
+        return spec.key in self._keys
 
     def first_seeds(self, seeds: int) -> list[int]:
         """Trial seeds that an episode can begin with, or all there are if none can be confirmed."""
