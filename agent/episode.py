@@ -59,10 +59,15 @@ class Episode:
         self._remedies = tuple(remedies)
         self._journal = journal
         self._experience = experience
-        self._hearing = Hearing(trials, request.seed_base, self.search_budget)
-        first = request.seed_base + 1
+        self._hearing = Hearing(trials, self.seed, self.search_budget)
+        first = self.seed + 1
         self._confirmer = Confirmer(trials, range(first, first + request.seeds), request.budget)
         self.findings = Findings(heard=self._hearing.heard, confirmations=self._confirmer.results)
+
+    @property
+    def seed(self) -> int:
+        """Trial seed of the observation and of the search."""
+        return self._request.seed_base
 
     @property
     def search_budget(self) -> float:
@@ -87,7 +92,7 @@ class Episode:
     @property
     def untreated(self) -> Trace:
         """The untreated run of the search seed, which must have run."""
-        return self._trials.controls[self._request.seed_base].trace
+        return self._trials.controls[self.seed].trace
 
     @property
     def heard(self) -> Sequence[Heard]:
@@ -133,7 +138,7 @@ class Episode:
         sampler: Sampler = "weighted",
     ) -> Study:
         """An Optuna study over candidates, applied on top of a treatment."""
-        objective, seed = self.findings.objective, self._request.seed_base
+        objective, seed = self.findings.objective, self.seed
         assert objective is not None
         session, storage = self._journal()
         control = objective.series(self.untreated)

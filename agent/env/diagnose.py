@@ -15,6 +15,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from agent.candidate import write_treatment
 from agent.env.catalogue import VERSIONS
 from agent.env.curves import picture
 from agent.env.moves import STOP, Moves
@@ -23,6 +24,7 @@ from agent.env.worlds import Worlds
 from agent.errors import UsageError
 from agent.options import build_request
 from agent.view import watching
+from remedies.treatment import Treatment
 
 Observation = dict[str, NDArray[Any]]
 Info = dict[str, Any]
@@ -94,6 +96,7 @@ class DiagnoseEnv(gymnasium.Env[Observation, np.int64]):
         self._stack.callback(self._worlds.close)
         self._play: Play | None = None
         self._written = io.StringIO()
+        self._known: dict[tuple[int, str], dict[int, Treatment]] = {}
         self.action_space = spaces.Discrete(self._moves.count)
         self.observation_space = spaces.Dict(  # type: ignore[assignment]  # Spaces are invariant.
             {
@@ -129,7 +132,7 @@ class DiagnoseEnv(gymnasium.Env[Observation, np.int64]):
         before, spent = play.recovered, play.spent
         ended, wasted = int(action) == STOP, 0.0
         if not ended:
-            treatment = self._moves.treatment(play, int(action))
+            treatment = self._possible(play).get(int(action))
             if treatment is None:
                 wasted = 1.0
             else:
@@ -166,8 +169,16 @@ class DiagnoseEnv(gymnasium.Env[Observation, np.int64]):
         }
 
     def _info(self, play: Play) -> Info:
-        found = {"action_mask": self._moves.mask(play), "targets": self._moves.targets(play)}
-        return found | play.told()
+        possible, applied = self._possible(play), len(play.applied)
+        targets = {n: then[-1].target for n, then in possible.items() if len(then) > applied}
+        return {"action_mask": self._moves.mask(possible), "targets": targets} | play.told()
+
+    def _possible(self, play: Play) -> dict[int, Treatment]:
+        """What can be done in a state; learners come to the same ones again and again."""
+        state = play.seed, write_treatment(play.applied)
+        if state not in self._known:
+            self._known[state] = self._moves.possible(play)
+        return self._known[state]
 
 
 def _stand_in(replay: str | None, scratch: Path) -> str:

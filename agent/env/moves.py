@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +24,12 @@ class Moves:
         self._codes = tuple(codes)
         self.count = 1 + 2 * len(self._codes)
 
-    def treatment(self, play: Play, action: int) -> Treatment | None:
-        """What is applied after an action other than stop; None where it cannot be taken."""
+    def possible(self, play: Play) -> dict[int, Treatment]:
+        """The actions other than stop that can be taken, and what is applied after each."""
+        after = {action: self._treatment(play, action) for action in range(1, self.count)}
+        return {action: treatment for action, treatment in after.items() if treatment is not None}
+
+    def _treatment(self, play: Play, action: int) -> Treatment | None:
         place = action - 1
         code = self._codes[place % len(self._codes)]
         held = next((applied for applied in play.applied if applied.remedy == code), None)
@@ -33,21 +37,13 @@ class Moves:
             return play.without(held) if held else None
         return play.varied(held) if held else play.added(code)
 
-    def mask(self, play: Play) -> NDArray[np.int8]:
+    def mask(self, possible: Iterable[int]) -> NDArray[np.int8]:
         """1 for each action that can be taken, shaped (actions,)."""
-        possible = [self.treatment(play, action) is not None for action in range(1, self.count)]
-        return np.array([True, *possible], dtype=np.int8)
+        mask = np.zeros(self.count, dtype=np.int8)
+        mask[[STOP, *possible]] = 1
+        return mask
 
     def applied(self, play: Play) -> NDArray[np.int8]:
         """1 for each remedy that is applied, shaped (remedies,)."""
         held = {action.remedy for action in play.applied}
         return np.array([code in held for code in self._codes], dtype=np.int8)
-
-    def targets(self, play: Play) -> dict[int, str]:
-        """Where each remedy would be applied, by the number of the action."""
-        found = {}
-        for action in range(1, 1 + len(self._codes)):
-            treatment = self.treatment(play, action)
-            if treatment is not None and len(treatment) > len(play.applied):
-                found[action] = treatment[-1].target
-        return found

@@ -18,9 +18,6 @@ from remedies import remedies
 from remedies.space import Choice
 from remedies.treatment import CONTROL, Action, Treatment
 
-Options = dict[str, Hypothesis]
-"""What could be applied, by the code of the remedy."""
-
 
 class Play:
     """The state of one episode of the environment.
@@ -28,11 +25,12 @@ class Play:
     Args:
         episode: The engine; it has been observed.
         budget: What may be spent in all, in runs of the untreated script.
-        options: Gives what could be applied on top of a treatment.
         can_run: Whether a treatment has a trial on the seed of the episode.
 
     Attributes:
         now: What is applied, and what came of it; None for the untreated run.
+        objective: The metric.
+        seed: Trial seed that it is played on.
 
     Raises:
         WorkloadError: The script reports nothing that it could be judged by.
@@ -42,16 +40,16 @@ class Play:
         self,
         episode: Episode,
         budget: float,
-        options: Callable[[Episode, Heard | None], Options],
         can_run: Callable[[Treatment], bool],
     ) -> None:
         if episode.findings.objective is None:
             raise WorkloadError("the script reports no metric, and trains on no loss that is seen")
         self._episode = episode
         self._budget = budget
-        self._options = options
+        self._options: tuple[Heard | None, dict[str, Hypothesis]] | None = None
         self._can_run = can_run
         self.objective: Objective = episode.findings.objective
+        self.seed = episode.seed
         self.now: Heard | None = None
 
     @property
@@ -108,8 +106,17 @@ class Play:
 
     def added(self, code: str) -> Treatment | None:
         """What is applied and a remedy besides, at its likeliest target; None if it cannot be."""
-        option = self._options(self._episode, self.now).get(code)
+        option = self._offered().get(code)
         return self._possible((*self.applied, option.action) if option else None)
+
+    def _offered(self) -> dict[str, Hypothesis]:
+        """What could be applied to the run that is looked at, by the code of the remedy."""
+        if self._options is None or self._options[0] is not self.now:
+            found: dict[str, Hypothesis] = {}
+            for option in self._episode.options(self.now):
+                found.setdefault(option.remedy.code, option)
+            self._options = self.now, found
+        return self._options[1]
 
     def varied(self, held: Action) -> Treatment | None:
         """What is applied with the next parameters of one of its actions; None if it has none."""

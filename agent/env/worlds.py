@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from agent.assessment import read_symptoms
-from agent.env.play import Options, Play
+from agent.env.play import Play
 from agent.env.replay import Recording, Replay
 from agent.episode import Episode
-from agent.hearing import Heard
 from agent.launch import Launcher
 from agent.progress import Listener, Part
 from agent.request import Request
@@ -56,7 +55,6 @@ class Worlds:
         self._stack = contextlib.ExitStack()
         self._runner: Runner | None = self._replay
         self._symptoms: dict[int, tuple[Symptom, ...]] = {}
-        self._options: dict[tuple[int, str], Options] = {}
         self._begun = 0
 
     @property
@@ -94,7 +92,7 @@ class Worlds:
         journal = f"episode-{self._begun}", self._scratch / "studies.log"
         episode = Episode(request, trials, selected(remedies, request), lambda: journal)
         episode.observe(listener)
-        return Play(episode, request.budget, self._options_of, self._can_run)
+        return Play(episode, request.budget, self._can_run)
 
     def close(self) -> None:
         """End what runs."""
@@ -131,16 +129,6 @@ class Worlds:
         if id(trace) not in self._symptoms:
             self._symptoms[id(trace)] = read_symptoms(trace, probes, objective)
         return self._symptoms[id(trace)]
-
-    def _options_of(self, episode: Episode, now: Heard | None) -> Options:
-        treated = now.assessment.treated.spec.key[0] if now else ""
-        key = self._request.seed_base, treated
-        if key not in self._options:
-            found: Options = {}
-            for option in episode.options(now):
-                found.setdefault(option.remedy.code, option)
-            self._options[key] = found
-        return self._options[key]
 
     def _can_run(self, treatment: Treatment) -> bool:
         spec = TrialSpec(0, treatment, self._request.seed_base)
