@@ -111,6 +111,7 @@ def test_memory_that_makes_no_sense(text: str) -> None:
         (["--only", "P999x", "train.py"], "no such code or name: 'P999x'"),
         (["--skip", "swap-nrom", "train.py"], "Did you mean swap-norm"),
         (["--policy", "rnked", "train.py"], "Did you mean ranked?"),
+        (["--policy", "wise", "train.py"], "known: interactive, random, ranked, tpe"),
         (["--try", "P101", "train.py"], "no such code or name: 'P101'. Did you mean R101?"),
         (["--metric", ":max", "train.py"], "--metric needs a name"),
         (["--seeds", "1", "train.py"], "'--seeds': 1 is not in the range"),
