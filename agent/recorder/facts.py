@@ -36,7 +36,7 @@ def is_gone(noted: Mapping[str, str]) -> bool | None:
         noted: Its `process_identity`.
     """
     pid = noted.get("pid", "")
-    here = process_identity(int(pid)) if pid.isdecimal() else {}
+    here = process_identity(int(pid)) if pid.isdecimal() and len(pid) < 12 else {}
     if not here or any(noted.get(name) != here[name] for name in ("host", "boot")):
         return None
     return not here["started"] or here["started"] != noted.get("started")

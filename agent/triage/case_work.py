@@ -15,15 +15,15 @@ from agent.recorder.provider import PREFIX
 from agent.records import MAX_TAG
 from agent.triage.findings import Finding, from_metrics, note_with, summarise
 from agent.triage.lease import Lease, take
+from agent.triage.packages import changed_packages
 from agent.triage.recipe import Recipe, Refused, find_recipe, laid_out
-from agent.triage.rerun import Terms, diagnose
+from agent.triage.rerun import Terms, diagnose, enough_time
 from agent.triage.runs import ATTEMPTS, BASIS, DIAGNOSIS, LEASE, NOTE, SUBJECT, VERDICT, Case, Run
 from agent.triage.tracking import Tracking
 
 _LEASE = 120.0  # seconds
 _RENEW = _LEASE / 4
 _MOST_ATTEMPTS = 3
-_SHORTEST = 600.0  # seconds
 _SICK = ("not-finite", "collapsed", "behind", "where")
 
 
@@ -145,6 +145,8 @@ class Desk:
         diagnosis, now = tracking.run(finding.diagnosis), tracking.run(case.run.run_id)
         place = self._link(now.experiment_id, now.run_id)
         line = f"Diagnosis of run [{escape(now.name)}]({place}): {escape(case.reason)}."
+        if finding.basis == "rerun" and (changed := changed_packages(now)):
+            line += f" Run again with other packages: {escape(', '.join(changed))}."
         note = diagnosis.tags.get(NOTE, "")
         if place not in note:
             note = f"{note.rstrip()[: MAX_TAG - len(line) - 2]}\n\n{line}"
@@ -165,12 +167,6 @@ class Desk:
         uri = self.terms.tracking_uri
         server = uri.rstrip("/") + "/" if uri.startswith(("http:", "https:")) else ""
         return f"{server}#/experiments/{experiment}/runs/{run_id}?workflowType=machine_learning"
-
-
-def enough_time(run: Run) -> float:
-    """Seconds in which a run should come to its end again: it is watched, and may be elsewhere."""
-    took = (run.ended or run.last_sign) - run.started
-    return max(_SHORTEST, 3.0 * took)
 
 
 def good_options(case: Case, good: Run | None) -> Mapping[str, str]:

@@ -96,6 +96,9 @@ def take(
         run_id: The run.
         seconds: How long it lasts without a renewal.
         sleep: Replaced in tests.
+
+    Raises:
+        InfrastructureError: The store is away, or too slow to tell who was first.
     """
     lease = Lease(tracking, run_id, uuid.uuid4().hex, seconds)
     with _locked(tracking.store) as locked:
@@ -108,7 +111,10 @@ def take(
             return lease
     if time.monotonic() - began > _GAP:
         # Whoever took it meanwhile may have looked already. It stays written, and runs out.
-        return None
+        raise InfrastructureError(
+            f"MLflow at {tracking.store.shown} takes more than {_GAP:g} s to read and write a tag: "
+            "runs cannot be shared out safely"
+        )
     sleep(_SETTLE)
     return lease if lease.held else None
 

@@ -17,6 +17,7 @@ from agent.diagnosis import Diagnosis
 from agent.errors import InfrastructureError
 from agent.text import plain
 from agent.triage.recipe import Recipe, Refused
+from agent.triage.runs import Run
 
 _ALLOWED = {
     "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR", "PYTHONPATH",
@@ -29,6 +30,7 @@ _USAGE = 2
 _LOOK = 0.2
 _END = 20.0
 _PROCESSES = 4096
+_SHORTEST = 600.0
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,12 @@ def passed_on(names: Sequence[str], ours: Mapping[str, str]) -> dict[str, str]:
     """
     allowed = _ALLOWED | set(names)
     return {k: v for k, v in ours.items() if k in allowed or k.startswith("LC_")}
+
+
+def enough_time(run: Run) -> float:
+    """Seconds in which a run should come to its end again: it is watched, and may be elsewhere."""
+    took = (run.ended or run.last_sign) - run.started
+    return max(_SHORTEST, 3.0 * took)
 
 
 def command_line(recipe: Recipe, terms: Terms, asked: Mapping[str, str], target: Path) -> list[str]:

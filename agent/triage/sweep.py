@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from agent.errors import InfrastructureError
+from agent.errors import AgentError
 from agent.triage.case_work import Desk, good_options
 from agent.triage.findings import Finding
 from agent.triage.judge import chosen_metric
@@ -110,8 +110,9 @@ def _worked(
             return
         try:
             finding = desk.work(case, good_run(desk.tracking, case, sick))
-        except InfrastructureError as error:
-            report.problems.append(f"{case.run.name}: {error}")
+        except Exception as error:  # One run must not keep the others from being looked at.
+            kind = "" if isinstance(error, AgentError) else f"{type(error).__name__}: "
+            report.problems.append(f"{case.run.name}: {kind}{error}")
             continue
         if finding is not None:
             report.findings.append(finding)

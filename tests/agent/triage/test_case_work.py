@@ -86,7 +86,9 @@ def test_the_run_and_its_diagnosis_are_linked(
     process: FakeDiagnosis, work: Any, log: Log, noted: Noted, write: Write, tracking: Tracking
 ) -> None:
     script = write("train.py", "print(1)")
-    run = log("KILLED", tags=noted(script, "--lr", "1") | {NOTE: "My own words."})
+    packages = {"agent.run.packages": '{"numpy": "0.1"}'}
+    own = noted(script, "--lr", "1") | packages | {NOTE: "My own words."}
+    run = log("KILLED", tags=own)
     (finding,) = work().findings
     tags = tracking.run(run.run_id).tags
     assert tags[VERDICT] == "fixed" and tags[BASIS] == "rerun"
@@ -97,6 +99,7 @@ def test_the_run_and_its_diagnosis_are_linked(
     assert "<b>" not in note.replace("\\<b\\>", "") and "\x1b" not in note
     back = tracking.run(finding.diagnosis).tags
     assert back[SUBJECT] == run.run_id and run.run_id in back[NOTE]
+    assert "other packages: numpy 0.1" in back[NOTE]
     ((recipe, asked),) = process.asked
     assert recipe.script == script and recipe.arguments == ("--lr", "1")
     assert "observe" not in asked
@@ -181,6 +184,17 @@ def test_infrastructure_is_tried_again_but_not_for_ever(
         assert tracking.run(run.run_id).tags[ATTEMPTS] == attempt
     (finding,) = work().findings
     assert finding.basis == "metrics"
+
+
+def test_one_run_does_not_keep_the_others_from_being_looked_at(
+    process: FakeDiagnosis, work: Any, log: Log, noted: Noted, write: Write
+) -> None:
+    log("KILLED", tags=noted(write("train.py", "1")), ago=90)
+    log("FAILED", ago=80)
+    process.error = ZeroDivisionError("a bug")
+    report = work()
+    assert "ZeroDivisionError: a bug" in report.problems[0]
+    assert len(report.findings) == 1
 
 
 def test_a_refusal_of_the_diagnosis_is_told(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from agent.errors import InfrastructureError
 from agent.store import Store
 from agent.triage import lease as module
 from agent.triage.lease import take
@@ -54,7 +56,8 @@ def test_one_of_many_gets_it_without_a_lock(seed: int, monkeypatch: pytest.Monke
 
     def want() -> None:
         time.sleep(chance.random() * 0.2)
-        got.append(take(store, "run", 60.0))
+        with contextlib.suppress(InfrastructureError):  # Too slow, that one.
+            got.append(take(store, "run", 60.0))
 
     threads = [threading.Thread(target=want) for _ in range(8)]
     for thread in threads:
@@ -65,6 +68,13 @@ def test_one_of_many_gets_it_without_a_lock(seed: int, monkeypatch: pytest.Monke
     assert len(holders) <= 1
     for lease in holders:
         assert lease.held
+
+
+def test_a_store_that_is_too_slow_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_GAP", 0.01)
+    store: Any = SlowStore(lambda: 0.02)
+    with pytest.raises(InfrastructureError, match="takes more than"):
+        take(store, "run", 60.0)
 
 
 def test_alone_it_is_given_without_a_lock(monkeypatch: pytest.MonkeyPatch) -> None:

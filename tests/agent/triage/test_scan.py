@@ -34,8 +34,8 @@ def kinds(tracking: Tracking, experiment: str) -> Callable[..., list[str]]:
 Kinds = Callable[..., list[str]]
 
 
-def noted(pid: int, **changes: str) -> dict[str, str]:
-    return {f"agent.run.{k}": v for k, v in (process_identity(pid) | changes).items()}
+def noted(number: int, /, **changes: str) -> dict[str, str]:
+    return {f"agent.run.{k}": v for k, v in (process_identity(number) | changes).items()}
 
 
 def test_runs_that_did_not_end_well(log: Log, kinds: Kinds) -> None:
@@ -63,6 +63,12 @@ def test_a_dead_process_is_seen_at_once(log: Log, kinds: Kinds) -> None:
     log("RUNNING", tags=noted(gone))
     log("RUNNING", tags=own | {"agent.run.started": "1"})  # The number was given anew.
     assert kinds() == ["stale", "stale"]
+
+
+@pytest.mark.parametrize("pid", ["", "-1", "\u00b2", "9" * 5000, "../1"])
+def test_nonsense_for_a_process_is_none(log: Log, kinds: Kinds, pid: str) -> None:
+    log("RUNNING", tags=noted(os.getpid(), pid=pid))
+    assert kinds() == []
 
 
 def test_a_run_of_elsewhere_is_dead_after_a_long_silence(log: Log, kinds: Kinds) -> None:

@@ -159,6 +159,7 @@ def contents(run: Run) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_each_run_that_needs_help_gets_one_diagnosis(project: Project) -> None:
     before = {name: contents(run) for name, run in project.runs().items()}
     where = ("--where", "metrics.val_acc < 0.5", "--slots", "1", "--budget", "12")
