@@ -53,6 +53,7 @@ def _describe(script: str, given: list[str]) -> dict[str, str]:
         "cwd": _first_folder(),
         "python": sys.executable,
         "packages": _versions(),
+        "processes": os.environ.get("WORLD_SIZE", "1"),  # of torchrun and its like
         **process_identity(os.getpid()),
         **code_state(script),
     }

@@ -59,6 +59,8 @@ def find_recipe(run: Run, root: Path) -> Recipe:
         raise Refused("it was started without our package: nothing says how")
     if run.noted("module"):
         raise Refused(f"it was started as a module: python -m {run.noted('module')}")
+    if run.noted("processes") not in ("", "1"):
+        raise Refused("it ran in several processes at once, by a launcher such as torchrun")
     if "mlflow.parentRunId" in run.tags:
         raise Refused("it is one of several runs of one script")
     arguments = run.arguments

@@ -38,6 +38,7 @@ def test_as_it_was(project: Path, write: Write, noted: Noted) -> None:
     [
         ({"schema": ""}, "started without our package"),
         ({"module": "pkg.train"}, "started as a module"),
+        ({"processes": "4"}, "several processes"),
         ({"argv": '["--api-key", "***"]'}, "had a secret"),
         ({"argv": "--lr 0.1"}, "arguments were not noted"),
         ({"argv": '{"a": 1}'}, "arguments were not noted"),
