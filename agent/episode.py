@@ -13,7 +13,7 @@ from agent.candidate import Candidate
 from agent.confirm import Confirmation, Confirmer
 from agent.experience import Experience
 from agent.findings import Findings
-from agent.hearing import Heard, Hearing, by_gain
+from agent.hearing import Heard, Hearing, Settled, by_gain
 from agent.observation import observe
 from agent.progress import Listener
 from agent.ranking import Hypothesis, everything, rank
@@ -146,9 +146,17 @@ class Episode:
             f"{session}-{name}", candidates, objective, storage, seed, base, control, sampler
         )
 
-    def hear(self, study: Study, trials: int) -> list[Heard]:
-        """Run up to so many trials of a study on the search seed, as long as the budget lasts."""
-        return self._hearing.run(study, trials)
+    def hear(
+        self, study: Study, trials: int, settled: Settled = lambda treatment: False
+    ) -> list[Heard]:
+        """Run up to so many trials of a study on the search seed, as long as the budget lasts.
+
+        Args:
+            study: Proposes them.
+            trials: How many at most.
+            settled: Whether a treatment has become pointless by what was heard meanwhile.
+        """
+        return self._hearing.run(study, trials, settled)
 
     def try_treatment(self, treatment: Treatment) -> Heard | None:
         """Run a treatment on the search seed; None where the budget does not allow it."""

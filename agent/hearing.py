@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from agent.assessment import Assessment
@@ -37,6 +37,9 @@ class Heard:
         return not self.pruned and self.assessment.recovers
 
 
+Settled = Callable[[Treatment], bool]
+
+
 class Hearing:
     """Hears treatments on one seed, and remembers what came of them.
 
@@ -69,8 +72,14 @@ class Hearing:
         self._trials.start(treatment, self._seed, "search")
         return self._read(self._trials.next())
 
-    def run(self, study: Study, trials: int) -> list[Heard]:
-        """Run up to so many trials of a study, as many at a time as there are slots."""
+    def run(self, study: Study, trials: int, settled: Settled) -> list[Heard]:
+        """Run up to so many trials of a study, as many at a time as there are slots.
+
+        Args:
+            study: Proposes them.
+            trials: How many at most.
+            settled: Whether a treatment has become pointless by what was heard meanwhile.
+        """
         running: dict[int, int] = {}
         pruned: set[int] = set()
         found: list[Heard] = []
@@ -93,6 +102,9 @@ class Hearing:
                     break
                 if (known := self.known(asked.treatment)) is not None:
                     study.tell(asked.number, known.assessment.value)
+                    continue
+                if settled(asked.treatment):
+                    study.tell_failed(asked.number)
                     continue
                 number = self._trials.start(asked.treatment, self._seed, "search")
                 running[number] = asked.number

@@ -10,6 +10,7 @@ from agent.hearing import Heard
 from agent.policies.base import Policy
 from agent.ranking import Hypothesis
 from agent.study import Study
+from remedies import remedies
 from remedies.space import Range, usual
 from remedies.treatment import CONTROL, Action, Treatment
 
@@ -29,7 +30,8 @@ class Ranked(Policy):
     """Hears the likeliest hypotheses first, by the symptoms and by experience.
 
     A round hears each hypothesis once with its default, and those that were
-    asked for with every option of their choices. Where none recovers the metric, it goes on in the
+    asked for with every option of their choices. Once something cures all, only its rivals are
+    heard: what treats the same symptom. Where none recovers the metric, it goes on in the
     direction of those that help and know one. Then, where there is something left to gain, the
     other options of what recovers are heard; then Optuna tunes its numbers.
     Where a treatment helps but leaves a symptom, or lets one be seen that another had hidden, the
@@ -83,12 +85,28 @@ class _Search:
         for hypothesis in hypotheses:
             for variant in hypothesis.candidate.variants if hypothesis.offered else ():
                 trials += study.enqueue(variant)
-        found = self._episode.hear(study, trials)
+        asked_for = [h.action for h in hypotheses if h.offered]
+
+        def settled(treatment: Treatment) -> bool:
+            return treatment[-1] not in asked_for and self._settled(treatment[-1])
+
+        found = self._episode.hear(study, trials, settled)
         if not any(heard.recovers for heard in found):
             hypotheses, found = self._go_on(base, hypotheses, found, name)
         recovering = _recovering(hypotheses, found, len(base))
         if recovering and not any(_fully(heard) for heard in found):
             self._tune(base, recovering, name)
+
+    def _settled(self, action: Action) -> bool:
+        """Whether another remedy has cured all, and more than the symptom of this one.
+
+        Then that symptom was a consequence. What treats the same symptom as the cure is a rival
+        explanation, and still gets its trial: a diagnosis says what it was not.
+        """
+        return any(
+            _fully(heard) and not _causes(heard) & set(remedies[action.remedy].treats)
+            for heard in self._episode.heard
+        )
 
     def _go_on(
         self, base: Treatment, hypotheses: Sequence[Hypothesis], found: list[Heard], name: str
@@ -137,6 +155,11 @@ class _Search:
 
     def _study(self, name: str, hypotheses: Sequence[Hypothesis], base: Treatment) -> Study:
         return self._episode.study(name, [h.candidate for h in hypotheses], base)
+
+
+def _causes(heard: Heard) -> set[str]:
+    """The symptoms that the last remedy of a treatment is for, among those that it cleared."""
+    return set(heard.assessment.cleared) & set(remedies[heard.treatment[-1].remedy].treats)
 
 
 def _told_of(found: Sequence[Heard], base: Treatment, action: Action) -> Heard | None:

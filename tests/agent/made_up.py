@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -31,15 +32,18 @@ class SickBelow:
     name = "made-up"
     signals = ()
 
-    def __init__(self, code: str) -> None:
-        self.code = code
+    def __init__(self, *codes: str) -> None:
+        self.code = codes[0]
+        self._codes = codes
 
     def read(self, trace: Trace, objective: Any) -> list[Symptom]:
         values = trace.metrics["val_acc"].values if trace.metrics else [0.0]
         if values[-1] >= HEALTHY:
             return []
-        where = "optimizer"
-        return [Symptom(code=self.code, name="made-up", severity=1, where=where, message="low")]
+        return [
+            Symptom(code=code, name="made-up", severity=1, where="optimizer", message="low")
+            for code in self._codes
+        ]
 
 
 class MadeUp:
@@ -96,7 +100,7 @@ def factor(treatment: Treatment) -> float:
 def episode_of(
     launcher: MadeUp,
     tmp_path: Path,
-    symptom: str = "P303",
+    symptoms: Sequence[str] = ("P303",),
     used: Sequence[Remedy] | None = None,
     experience: Experience | None = None,
     **options: Any,
@@ -104,10 +108,10 @@ def episode_of(
     """An observed episode in a made-up world."""
     workload = Workload(script=tmp_path / "train.py", directory=tmp_path)
     request = Request(workload=workload, **options)
-    probes: Any = [SickBelow(symptom)]
+    probes: Any = [SickBelow(*symptoms)]
     trials = Trials(launcher, lambda progress: None, lambda *_: None, probes)
     told = experience or Experience()
-    journal = "session", tmp_path / "studies.log"
+    journal = uuid.uuid4().hex, tmp_path / "studies.log"
     units = list(remedies) if used is None else used
     episode = Episode(request, trials, units, lambda: journal, lambda: told)
     episode.observe()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from agent.policies import policies
 from remedies import remedies
+from remedies.treatment import Treatment
 from tests.agent.made_up import MadeUp, episode_of, factor
 
 
@@ -27,3 +31,28 @@ def test_a_tenth_and_then_a_hundredth_of_the_rate(score, tried, tmp_path) -> Non
     found = [factor(spec.treatment) for spec in launcher.ran if spec.treatment]
     assert found == pytest.approx(tried)
     assert len(episode.heard) == len(tried)
+
+
+def heard(tmp_path: Path, cure: str, symptoms: tuple[str, ...], **options: Any) -> list[str]:
+    """The remedies that get a trial where one of them cures all."""
+
+    def rule(treatment: Treatment) -> float:
+        return 0.99 if cure in [action.name for action in treatment] else 0.2
+
+    launcher = MadeUp(rule)
+    policies["ranked"].play(episode_of(launcher, tmp_path, symptoms=symptoms, **options))
+    return [spec.treatment[-1].name for spec in launcher.ran if spec.treatment]
+
+
+def test_a_cure_settles_what_was_its_consequence(tmp_path) -> None:
+    alarms = "P801", "P303"
+    assert heard(tmp_path, "zero-gradients", alarms) == ["zero-gradients"]
+    assert "scale-learning-rate" in heard(tmp_path, "nothing", alarms)
+    asked_for = heard(tmp_path, "zero-gradients", alarms, offer=("R301",))
+    assert set(asked_for) == {"zero-gradients", "scale-learning-rate"}
+
+
+def test_what_treats_the_same_symptom_as_the_cure_is_heard_and_refuted(tmp_path) -> None:
+    found = heard(tmp_path, "scale-learning-rate", ("P303",))
+    rivals = {r.name for r in remedies if r.treats.get("P303", 0) >= 0.1}
+    assert {"scale-learning-rate"} < set(found) <= rivals
