@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from agent import setting_answer
+from agent.command_line import command_line
 from agent.confirm import Confirmation, summarise
 from agent.diagnosis import (
     Cost,
@@ -18,6 +19,7 @@ from agent.diagnosis import (
     WorkloadSummary,
 )
 from agent.errors import WorkloadError
+from agent.excerpts import excerpts
 from agent.findings import Findings
 from agent.patch import write_patch
 from agent.request import Request
@@ -121,6 +123,8 @@ def draw(
         cost=cost,
         mlflow=entry,
         error=error,
+        excerpts=excerpts(findings.symptoms, request.workload.directory, request.workload.script),
+        command=command_line(request),
     )
 
 

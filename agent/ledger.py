@@ -19,6 +19,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent.artifacts import FOLDER, tables, write_report
 from agent.candidate import read_treatment
 from agent.diagnosis import Diagnosis, LedgerEntry, Tried
 from agent.errors import AgentError, InfrastructureError, UsageError
@@ -295,8 +296,20 @@ class _Book:
         self._log(self._parent, tags=record.tags, points=points)
         for name, text in record.files.items():
             self._client.log_text(self._parent, hide(text, self._secrets), name)
+        try:
+            self._write_report(record.diagnosis)
+        except Exception as error:  # The record is whole without it.
+            self._log(self._parent, tags={"agent.report": f"not made: {error}"})
         self._client.update_run(self._parent, name=hide(record.name, self._secrets))
         self._client.set_terminated(self._parent, record.status)
+
+    def _write_report(self, diagnosis: Diagnosis) -> None:
+        told = Diagnosis.model_validate_json(hide(diagnosis.model_dump_json(), self._secrets))
+        with tempfile.TemporaryDirectory(prefix="agent-report-") as name:
+            write_report(told, [trial.outcome for trial in self._trials.values()], Path(name))
+            self._client.log_artifacts(self._parent, name, FOLDER)
+        for name, columns in tables(told).items():
+            self._client.log_table(self._parent, columns, f"{name}.json")
 
     def _log(
         self,

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from statistics import fmean
 
 from agent.diagnosis import Diagnosis, Fix, Tried, WorkloadSummary
 from agent.text import duration, number, plain
@@ -115,6 +116,16 @@ def statistics(fix: Fix) -> str:
         f"(one-sided paired t-test, {len(fix.metric_after)} seeds), noise of the control "
         f"{number(fix.noise)}"
     )
+
+
+def recovery(fix: Fix) -> str:
+    """What a fix does to the metric, in a few characters: means over the seeds."""
+
+    def mean(values: Mapping[int, float]) -> str:
+        real = [value for value in values.values() if number(value) != "none"]
+        return f"{fmean(real):.3g}" if real else "none"
+
+    return f"{mean(fix.metric_before)} → {mean(fix.metric_after)}"
 
 
 def advice(fix: Fix) -> list[str]:

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 
-from agent.diagnosis import Diagnosis
 from agent.page.canvas import Picture, styled
 from agent.page.evidence import Evidence
 from agent.page.facts import facts
@@ -53,6 +52,8 @@ def draw(evidence: Evidence) -> list[Picture]:
         signals.term_shares,
         curves.candidates,
     ]
+    if evidence.diagnosis.verdict == "healthy":
+        one_by_one = [curves.metric_curves]
     with styled():
         found = [draw_one(evidence) for draw_one in one_by_one]
         return [*(picture for picture in found if picture), *signals.where_and_when(evidence)]
@@ -64,18 +65,18 @@ def _render(evidence: Evidence, pictures: dict[str, Picture]) -> str:
 
     here = files("agent.page")
     # The figures and the style are ours; everything else is escaped.
-    trusted = {
-        name: markupsafe.Markup(picture.svg) for name, picture in pictures.items()
-    }
+    trusted = {name: markupsafe.Markup(picture.svg) for name, picture in pictures.items()}
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
         finalize=lambda value: _harmless(value) if type(value) is str else value,
     )  # fmt: skip
     template = environment.from_string((here / "page.html").read_text("utf-8"))
     style = markupsafe.Markup((here / "page.css").read_text("utf-8"))
-    return template.render(
-        facts(evidence), style=style, svg=trusted, pictures=pictures
-    ).encode("utf-8", "replace").decode("utf-8")
+    return (
+        template.render(facts(evidence), style=style, svg=trusted, pictures=pictures)
+        .encode("utf-8", "replace")
+        .decode("utf-8")
+    )
 
 
 def _harmless(text: str) -> str:

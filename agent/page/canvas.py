@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agent.text import plain
 
@@ -27,13 +27,24 @@ LINE = "#d9dde4"
 ACCENT = "#0b7a75"
 SICK = "#b5480f"
 PAPER = "#fdfdfe"
-_VARIABLES = {INK: "ink", MUTED: "muted", LINE: "line", ACCENT: "accent", SICK: "sick", PAPER: "paper"}
+_VARIABLES = {
+    INK: "ink",
+    MUTED: "muted",
+    LINE: "line",
+    ACCENT: "accent",
+    SICK: "sick",
+    PAPER: "paper",
+}
 
 WIDTH = 5.6
 """Inches; at 72 dots per inch about what one column of the page has."""
 _DOTS = 120
 _MOST_POINTS = 400
-_STYLE = {
+
+Point = tuple[int, float]
+"""Step and value."""
+
+_STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.size": 10.0,
     "text.color": INK,
@@ -137,8 +148,8 @@ def label(text: object, at_most: int = 30) -> str:
     return line if len(line) <= at_most else f"{line[:half]}…{line[half + 1 - at_most :]}"
 
 
-def thinned(points: list[tuple[int, float]], at_most: int = _MOST_POINTS) -> list[tuple[int, float]]:
-    """Every so-manieth point of a curve, its last one included."""
+def thinned(points: list[Point], at_most: int = _MOST_POINTS) -> list[Point]:
+    """Every point of a curve, or as many of them as can be seen, its last one included."""
     stride = math.ceil(len(points) / at_most)
     return points if stride <= 1 else [*points[::stride], points[-1]]
 

@@ -44,9 +44,10 @@ class Evidence:
         prefix = diagnosis.workload.prefix
         if baseline is not None and prefix is not None:
             baseline = baseline.before(prefix)
-        fix, pairs = diagnosis.fix, {}
-        for seed in sorted(fix.metric_after) if fix else ():
-            control, treated = _find(trials, CONTROL, seed), _find(trials, fix.treatment, seed)
+        pairs = {}
+        treatment = diagnosis.fix.treatment if diagnosis.fix else CONTROL
+        for seed in sorted(diagnosis.fix.metric_after) if diagnosis.fix else ():
+            control, treated = _find(trials, CONTROL, seed), _find(trials, treatment, seed)
             if control is not None and treated is not None:
                 pairs[seed] = control, treated
         return cls(diagnosis, baseline, pairs)
@@ -61,10 +62,10 @@ class Evidence:
 
     @property
     def signal(self) -> ShownSignal | None:
-        """The signal that the worst symptom was read from, where it was recorded."""
+        """The signal that the worst alarm was read from, of those that were recorded."""
         if self.baseline is None:
             return None
-        for symptom in self.diagnosis.symptoms:
+        for symptom in (symptom for symptom in self.diagnosis.symptoms if symptom.alarming):
             names = probes[symptom.code].signals if symptom.code in probes else ()
             there = [name for name in names if _recorded(self.baseline, name)]
             at = [name for name in there if _recorded(self.baseline, name, symptom.where)]

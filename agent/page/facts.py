@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 from agent.caveats import not_checked
@@ -22,6 +21,7 @@ from agent.wording import (
     location,
     next_steps,
     reason,
+    recovery,
     setting,
     statistics,
 )
@@ -32,7 +32,6 @@ _MOST_SYMPTOMS = 24
 _MOST_TRIED = 200
 _MOST_DIFF = 1000
 _LONGEST = 600
-_BROKEN = 1e11
 _KINDS = {"+": "added", "-": "removed", "@": "place"}
 
 
@@ -89,8 +88,7 @@ def _figures(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
     """The few numbers that belong beside the verdict: what it is, and its value."""
     metric, fix, cost = diagnosis.workload.metric, diagnosis.fix, diagnosis.cost
     if metric is not None and fix is not None:
-        before, after = _mean(fix.metric_before), _mean(fix.metric_after)
-        yield cut(metric.name, 40), f"{before} → {after}"
+        yield cut(metric.name, 40), recovery(fix)
         yield "improvement", f"{fix.effect:+.3g} ({fix.ci[0]:.3g} to {fix.ci[1]:.3g})"
         seeds = len(fix.metric_after)
         yield "confirmed on", f"{seeds} seed{'' if seeds == 1 else 's'}, p = {fix.p_value:.2g}"
@@ -98,11 +96,6 @@ def _figures(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
         yield cut(metric.name, 40), number(metric.value)
     yield "tried", f"{len(diagnosis.tried)} treatment{'' if len(diagnosis.tried) == 1 else 's'}"
     yield "cost", f"{cost.baseline_equivalents:.1f} runs"
-
-
-def _mean(values: dict[int, float]) -> str:
-    real = [value for value in values.values() if abs(value) < _BROKEN]
-    return f"{fmean(real):.3g}" if real else "none"
 
 
 def _diff(patch: str) -> list[tuple[str, str]]:

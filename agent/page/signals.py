@@ -93,13 +93,17 @@ def _chosen(places: list[str], sick: str) -> list[str]:
     """As many places as fit: the sick one, those within and around it, then the others evenly."""
     if len(places) <= _MOST_ROWS:
         return places
-    within = [p for p in places if p == sick or p.startswith(f"{sick}.") or sick.startswith(f"{p}.")]
+    within = [place for place in places if _related(place, sick)]
     kept = set(within[:_MOST_ROWS])
     others = [place for place in places if place not in kept]
     left = _MOST_ROWS - len(kept)
     stride = math.ceil(len(others) / left) if left else len(others) + 1
     kept |= set(others[::stride])
     return [place for place in places if place in kept]
+
+
+def _related(one: str, other: str) -> bool:
+    return one == other or one.startswith(f"{other}.") or other.startswith(f"{one}.")
 
 
 def _scale(trace: Trace, name: str, rows: list[str]) -> tuple[float, float]:
@@ -137,7 +141,7 @@ def _heat_map(
     bar = figure.colorbar(picture, ax=axes, fraction=0.04, pad=0.02)
     if norm is LogNorm:
         logarithmic(bar.ax.yaxis)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     some = f"{len(rows)} of {of} places. " if of > len(rows) else ""
     caption = (
         f"{some}Marked: {label(symptom.where)}, and step {symptom.step}, where {symptom.code} set "

@@ -201,7 +201,7 @@ class TestDiagnosis:
     def test_diagnosis_and_report_are_artifacts(self, parent, client, tmp_path):
         diagnosis = json.loads(artifact(client, parent, "diagnosis.json", tmp_path).read_text())
         assert diagnosis["verdict"] == "fixed"
-        assert "fixed" in artifact(client, parent, "report.md", tmp_path).read_text()
+        assert "FIXED" in artifact(client, parent, "report/report.md", tmp_path).read_text()
 
     def test_everything_lies_in_the_directory(self, parent, home):
         assert parent.info.artifact_uri.startswith((home / "mlartifacts").as_uri())
