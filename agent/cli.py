@@ -1,4 +1,4 @@
-"""The command line: `agent diagnose`, `agent list`, `agent explain`, and how each of them ends.
+"""The command line: `agent diagnose` and the other commands, and how each of them ends.
 
 Nothing heavy is imported at the top: `agent --help` answers at once.
 """
@@ -25,6 +25,7 @@ from agent.options import (
     where_to_run,
 )
 from agent.preflight import check_target
+from agent.stored import apply_command, report_command, review_command
 from agent.streams import make_streams_safe, stdout_for_json_only
 from agent.text import plain
 from agent.units import explain_command, list_command
@@ -72,6 +73,9 @@ def cli() -> None:
 
 cli.add_command(list_command)
 cli.add_command(explain_command)
+cli.add_command(report_command)
+cli.add_command(review_command)
+cli.add_command(apply_command)
 
 
 @cli.command("diagnose", context_settings={"allow_interspersed_args": False})

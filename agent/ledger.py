@@ -43,7 +43,7 @@ from agent.workload import Outcome, TrialSpec
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Metric
+    from mlflow.entities import Metric, Run
 
 __all__ = ["Ledger", "read_trace"]
 
@@ -202,7 +202,7 @@ class _Book:
 
     def __init__(self, store: Store, experiment: str, start: StartRecord) -> None:
         with store.first_use():
-            self._client = _connect(store)
+            self._client = connect(store)
             self._experiment = _experiment_id(self._client, experiment, store)
         request = start.request
         self._secrets = find_secrets([*request.workload.args, *(request.good or ())])
@@ -228,7 +228,7 @@ class _Book:
                 self._client.set_terminated(self._parent, record.status)
 
     def _start(self, start: StartRecord) -> str:
-        tags = {**start.tags, "mlflow.user": _user()}
+        tags = {**start.tags, "mlflow.user": user_name()}
         run = self._client.create_run(
             self._experiment, start_time=round(1000 * start.time), tags=tags, run_name=start.name
         )
@@ -257,23 +257,15 @@ class _Book:
             [self._experiment], f"tags.`mlflow.parentRunId` = '{parent}'", max_results=1000
         )
         for run in runs:
-            tags, times = run.data.tags, run.info
-            if times.status == "RUNNING" or tags.get("agent.ending") == "cancelled":
+            tags = run.data.tags
+            if run.info.status == "RUNNING" or tags.get("agent.ending") == "cancelled":
                 continue
-            with tempfile.TemporaryDirectory(prefix="agent-trace-") as folder:
-                for name in (TABLE, REST):
-                    self._client.download_artifacts(run.info.run_id, name, folder)
-                trace = read_trace(Path(folder))
-            treatment = read_treatment(tags["agent.treatment"])
-            stop = int(tags["agent.max-steps"]) if "agent.max-steps" in tags else None
-            spec = TrialSpec(int(tags["agent.trial"]), treatment, int(tags["agent.seed"]), stop)
-            seconds = (times.end_time - times.start_time) / 1000
-            outcome = Outcome(spec, trace, times.start_time / 1000, seconds)
+            outcome = read_outcome(self._client, run)
             self._trials[run.info.run_id] = TrialRecord(outcome, tags["agent.part"])
             yield outcome
 
     def _write_trial(self, record: TrialRecord) -> None:
-        tags = {"mlflow.parentRunId": self._parent, "mlflow.user": _user()}
+        tags = {"mlflow.parentRunId": self._parent, "mlflow.user": user_name()}
         run_id = self._client.create_run(
             self._experiment, start_time=record.started, tags=tags, run_name=record.name
         ).info.run_id
@@ -335,6 +327,24 @@ class _Book:
         ]
 
 
+def read_outcome(client: MlflowClient, run: Run) -> Outcome:
+    """The outcome of a trial that was recorded."""
+    tags, times = run.data.tags, run.info
+    with tempfile.TemporaryDirectory(prefix="agent-trace-") as folder:
+        for name in (TABLE, REST):
+            client.download_artifacts(times.run_id, name, folder)
+        trace = read_trace(Path(folder))
+    stop = int(tags["agent.max-steps"]) if "agent.max-steps" in tags else None
+    spec = TrialSpec(
+        int(tags["agent.trial"]),
+        read_treatment(tags["agent.treatment"]),
+        int(tags["agent.seed"]),
+        stop,
+    )
+    seconds = (times.end_time - times.start_time) / 1000
+    return Outcome(spec, trace, times.start_time / 1000, seconds)
+
+
 def params_of(run_id: str, tracking_uri: str | None, directory: Path) -> dict[str, str]:
     """The parameters that a run of the store has logged.
 
@@ -350,7 +360,7 @@ def params_of(run_id: str, tracking_uri: str | None, directory: Path) -> dict[st
     store = Store.locate(tracking_uri, directory)
     store.check()
     with store.first_use():
-        client = _connect(store)
+        client = connect(store)
         from mlflow.exceptions import MlflowException
 
         try:
@@ -366,7 +376,7 @@ def params_of(run_id: str, tracking_uri: str | None, directory: Path) -> dict[st
     return params
 
 
-def _connect(store: Store) -> MlflowClient:
+def connect(store: Store) -> MlflowClient:
     """A client that keeps quiet, and gives up on a dead server within a minute."""
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
@@ -400,7 +410,8 @@ def _metrics(points: Iterable[Point]) -> list[Metric]:
     return [Metric(clean_key(name), value, at or now, step) for name, step, value, at in points]
 
 
-def _user() -> str:
+def user_name() -> str:
+    """Who runs this."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # no entry for this user, as in many containers
