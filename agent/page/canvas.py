@@ -6,6 +6,7 @@ by the style variable of the same name, so that it follows the page into the dar
 
 from __future__ import annotations
 
+import html
 import io
 import math
 import re
@@ -122,14 +123,14 @@ def finish(figure: Figure, name: str, title: str, caption: str) -> Picture:
 
 def _for_page(svg: str, name: str, title: str) -> str:
     svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<(metadata|style)\b.*?</\1>|<style[^>]*/>", "", svg, flags=re.S)
+    svg = re.sub(r"<(metadata|style)\b.*?</\1>|<style[^>]*/>|<!--.*?-->", "", svg, flags=re.S)
     svg = re.sub(r'(?<= )(width|height)="[\d.]+pt"', "", svg, count=2)
     svg = re.sub(r"font: ([^;\"]*?)[\d.]+px [^;\"]*", _font, svg)
     svg = re.sub(r'\bid="([\w.]*\d|patch\w*|text\w*)"', rf'id="{name}-\1"', svg)
     svg = re.sub(r'(href="|url\()#([\w.]*\d)(?=["\)])', rf"\1#{name}-\2", svg)
     for colour, variable in _VARIABLES.items():
         svg = svg.replace(colour, f"var(--{variable})")
-    return svg.replace("<svg", f'<svg role="img" aria-label="{title}"', 1)
+    return svg.replace("<svg", f'<svg role="img" aria-label="{html.escape(title)}"', 1)
 
 
 def _font(found: re.Match[str]) -> str:

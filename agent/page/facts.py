@@ -42,7 +42,7 @@ def facts(shown: Evidence) -> dict[str, Any]:
     mild = [s for s in diagnosis.symptoms if not s.alarming]
     return {
         "verdict": diagnosis.verdict,
-        "script": plain(Path(diagnosis.workload.script).name),
+        "script": cut(Path(diagnosis.workload.script).name, 80),
         "headline": cut(_problem(diagnosis)),
         "setting": cut(setting(diagnosis.workload)),
         "figures": list(_figures(diagnosis)),
