@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -37,6 +39,17 @@ def write_report(diagnosis: Diagnosis, outcomes: Iterable[Outcome], folder: Path
     (folder / PAGE).write_text(page.html, encoding="utf-8")
     for name, content in page.pictures.items():
         (folder / name).write_bytes(content)
+
+
+def prepare() -> None:
+    """Load what a report is made with, which takes seconds, while there is nothing else to do."""
+    with contextlib.suppress(ImportError):
+        for name in (
+            "jinja2",
+            "matplotlib.backends.backend_svg",
+            "matplotlib.backends.backend_agg",
+        ):
+            importlib.import_module(name)
 
 
 def tables(diagnosis: Diagnosis) -> dict[str, Table]:

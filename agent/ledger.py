@@ -19,7 +19,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.artifacts import FOLDER, tables, write_report
+from agent.artifacts import FOLDER, prepare, tables, write_report
 from agent.candidate import read_treatment
 from agent.diagnosis import Diagnosis, LedgerEntry, Tried
 from agent.errors import AgentError, InfrastructureError, UsageError
@@ -171,6 +171,7 @@ class Ledger:
             book = _Book(self._store, self._experiment, start)
             self._known = book.known
             self._entry.set_result(book.entry)
+            prepare()
         except Exception as error:
             self._error = error
             self._entry.set_exception(self._failure(error))

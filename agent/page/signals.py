@@ -40,6 +40,8 @@ def where_and_when(evidence: Evidence) -> list[Picture]:
     places = [p for p in _places(trace, shown.name) if _values(trace, shown.name, p)]
     if not places:
         return []
+    if len({value for place in places for value in _values(trace, shown.name, place)}) == 1:
+        return []  # A mark, not a measure: the words say it.
     if len(places) <= _AS_LINES:
         return [_as_lines(trace, shown, places)]
     rows = _chosen(places, shown.symptom.where)

@@ -203,6 +203,22 @@ class TestDiagnosis:
         assert diagnosis["verdict"] == "fixed"
         assert "FIXED" in artifact(client, parent, "report/report.md", tmp_path).read_text()
 
+    def test_the_page_its_figures_and_tables_are_there(self, parent, client, tmp_path):
+        page = artifact(client, parent, "report/report.html", tmp_path).read_text()
+        assert "val_acc, treated against untreated" in page
+        names = {file.path for file in client.list_artifacts(parent.info.run_id, "report")}
+        assert {"report/metric.png", "report/seeds.png", "report/candidates.png"} <= names
+        table = client.load_table(
+            parent.info.experiment_id, "trials.json", [parent.info.run_id]
+        ).to_dict("list")
+        assert table["status"] == ["confirmed", "refuted"]
+        assert table["treatment"] == ["swap-norm(to=layer) @ net.1", "drop-term @ kl"]
+        symptoms = client.load_table(
+            parent.info.experiment_id, "symptoms.json", [parent.info.run_id]
+        )
+        assert list(symptoms["where"]) == ["net.1 (train.py:7)"]
+        assert parent.data.tags["agent.recovery"] == "0.5 → 0.905"
+
     def test_everything_lies_in_the_directory(self, parent, home):
         assert parent.info.artifact_uri.startswith((home / "mlartifacts").as_uri())
         assert not Path("mlruns").exists()
