@@ -208,15 +208,18 @@ class TestDiagnosis:
         assert "val_acc, treated against untreated" in page
         names = {file.path for file in client.list_artifacts(parent.info.run_id, "report")}
         assert {"report/metric.png", "report/seeds.png", "report/candidates.png"} <= names
-        table = client.load_table(
-            parent.info.experiment_id, "trials.json", [parent.info.run_id]
-        ).to_dict("list")
-        assert table["status"] == ["confirmed", "refuted"]
-        assert table["treatment"] == ["swap-norm(to=layer) @ net.1", "drop-term @ kl"]
-        symptoms = client.load_table(
-            parent.info.experiment_id, "symptoms.json", [parent.info.run_id]
-        )
-        assert list(symptoms["where"]) == ["net.1 (train.py:7)"]
+        logged = json.loads(parent.data.tags["mlflow.loggedArtifacts"])
+        assert [entry["path"] for entry in logged] == ["symptoms.json", "trials.json"]
+        tables = [
+            json.loads(artifact(client, parent, entry["path"], tmp_path).read_text())
+            for entry in logged
+        ]
+        assert tables[0]["columns"][:4] == ["code", "name", "severity", "where"]
+        assert tables[0]["data"][0][3] == "net.1 (train.py:7)"
+        assert [row[:2] for row in tables[1]["data"]] == [
+            ["confirmed", "swap-norm(to=layer) @ net.1"],
+            ["refuted", "drop-term() @ kl"],
+        ]
         assert parent.data.tags["agent.recovery"] == "0.5 → 0.905"
 
     def test_everything_lies_in_the_directory(self, parent, home):
