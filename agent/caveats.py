@@ -44,5 +44,5 @@ def _of_the_fix(diagnosis: Diagnosis) -> Iterator[str]:
     yield f"seeds other than the {len(fix.metric_after)} of the confirmation, and other data"
     if fix.patch and fix.patch_check is None:
         yield "the patched script itself: the same change was run from outside of it"
-    if not fix.patch:
+    if not fix.patch and fix.patch_check is None:
         yield "the change in the source: no patch could be written, it is described only"

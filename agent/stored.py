@@ -103,12 +103,12 @@ def _patch(diagnosis: Diagnosis, run_id: str) -> tuple[str, dict[str, str]]:
     fix = diagnosis.fix
     if fix is None:
         raise UsageError(f"run {run_id} confirmed no fix: there is nothing to apply")
-    if not fix.patch:
-        hint = plain(fix.advice) or f"agent report {run_id} says what to change"
-        raise UsageError(f"the fix of run {run_id} could not be written as a patch. {hint}")
     checked = fix.patch_check
     if checked is not None and not checked.passed:
         raise UsageError(f"the patch of run {run_id} is not offered: {plain(checked.reason)}")
+    if not fix.patch:
+        hint = plain(fix.advice) or f"agent report {run_id} says what to change"
+        raise UsageError(f"the fix of run {run_id} could not be written as a patch. {hint}")
     return fix.patch, dict(checked.files) if checked else {}
 
 

@@ -130,7 +130,11 @@ def recovery(fix: Fix) -> str:
 
 def advice(fix: Fix) -> list[str]:
     """What to change in the script, line by line."""
-    return [line for raw in fix.advice.splitlines() if (line := plain(raw))]
+    lines = [line for raw in fix.advice.splitlines() if (line := plain(raw))]
+    if check := fix.patch_check:
+        done = "The patched script was run" if check.passed else "No patch is offered"
+        lines.append(f"{done}: {plain(check.reason)}.")
+    return lines
 
 
 def next_steps(diagnosis: Diagnosis) -> list[str]:

@@ -49,7 +49,6 @@ def facts(shown: Evidence) -> dict[str, Any]:
         "fix": cut(describe(fix.treatment)) if fix else "",
         "advice": [cut(line) for line in advice(fix)] if fix else [],
         "diff": _diff(fix.patch) if fix and fix.patch else [],
-        "check": fix.patch_check if fix else None,
         "statistics": statistics(fix) if fix else "",
         "settings": [cut(line) for line in good_configuration(diagnosis)],
         "symptoms": _symptoms(alarms[:_MOST_SYMPTOMS], diagnosis.excerpts),

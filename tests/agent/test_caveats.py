@@ -25,6 +25,8 @@ def test_a_patch_that_was_run_is_no_caveat(diagnosis: Make) -> None:
     assert fix is not None
     run = fix.model_dump() | {"patch_check": {"passed": True, "reason": "it recovers"}}
     assert "patched script" not in " ".join(not_checked(diagnosis(fix=run)))
+    failed = run | {"patch": None, "patch_check": {"passed": False, "reason": "it does not"}}
+    assert "patch" not in " ".join(not_checked(diagnosis(fix=failed)))
     unwritten = not_checked(diagnosis(fix=fix.model_dump() | {"patch": None}))
     assert any("no patch could be written" in line for line in unwritten)
 
