@@ -93,7 +93,8 @@ def _figures(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
         yield "confirmed on", f"{seeds} seed{'' if seeds == 1 else 's'}, p = {fix.p_value:.2g}"
     elif metric is not None:
         yield cut(metric.name, 40), number(metric.value)
-    yield "tried", f"{len(diagnosis.tried)} treatment{'' if len(diagnosis.tried) == 1 else 's'}"
+    if diagnosis.tried or diagnosis.verdict != "healthy":
+        yield "tried", f"{len(diagnosis.tried)} treatment{'' if len(diagnosis.tried) == 1 else 's'}"
     yield "cost", f"{cost.baseline_equivalents:.1f} runs"
 
 
@@ -151,7 +152,7 @@ def _commands(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
     run = plain(diagnosis.mlflow.run_id) if diagnosis.mlflow else ""
     if diagnosis.fix and diagnosis.fix.patch and run:
         yield "Apply the patch, in the folder that was diagnosed", f"agent apply {run}"
-    if run:
+    if run and diagnosis.verdict in ("fixed", "unresolved"):
         yield "Say what you think of it", f"agent review {run} --accept"
     if diagnosis.command:
         yield "Diagnose it again", cut(diagnosis.command, 4000)
