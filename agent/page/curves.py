@@ -58,10 +58,7 @@ def metric_curves(evidence: Evidence) -> Picture | None:
     name = label(objective.name, 60)
     if not treated:
         return finish(figure, "metric", f"{name} of the untreated run", "As the script reports it.")
-    caption = (
-        "Thin: one seed each, the same in both colours. Thick: their mean, "
-        "with the range of the seeds behind it."
-    )
+    caption = "Thin: one seed each. Thick: their mean, with the range of the seeds behind it."
     return finish(figure, "metric", f"{name}, treated against untreated", caption)
 
 
