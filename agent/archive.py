@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.candidate import read_treatment
-from agent.diagnosis import Diagnosis
+from agent.diagnosis import Diagnosis, read_diagnosis
 from agent.errors import AgentError, InfrastructureError, UsageError
 from agent.ledger import connect, read_outcome, user_name
 from agent.store import Store
@@ -88,11 +88,9 @@ class Archive:
             except Exception as error:
                 reason = run.data.tags.get("agent.error") or "it has no diagnosis.json"
                 raise UsageError(f"run {run_id} has no diagnosis: {reason}") from error
-        from pydantic import ValidationError
-
         try:
-            return Diagnosis.model_validate_json(text)
-        except ValidationError as error:
+            return read_diagnosis(text)
+        except (ValueError, AttributeError) as error:
             raise UsageError(
                 f"the diagnosis of run {run_id} cannot be read: another version made it"
             ) from error

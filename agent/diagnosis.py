@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import html
+import json
+import math
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -240,3 +242,27 @@ class Diagnosis(_Record):
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(repr(self))}</pre>"
+
+
+def read_diagnosis(text: str) -> Diagnosis:
+    """A diagnosis from its JSON, in which null stands for numbers that JSON does not have.
+
+    Raises:
+        ValueError: It is no diagnosis, or one of another version.
+    """
+    found = json.loads(text)
+    if not isinstance(found, dict):
+        raise ValueError("no diagnosis")
+    fix, tried = found.get("fix") or {}, found.get("tried") or ()
+    places = [symptom.get("evidence") for symptom in found.get("symptoms") or ()]
+    places += [entry.get(name) for entry in tried for name in ("metric", "control")]
+    places += [fix, fix.get("metric_before"), fix.get("metric_after")]
+    for numbers in filter(None, places):
+        numbers |= {
+            name: math.nan
+            for name, value in numbers.items()
+            if value is None and name not in ("patch", "patch_check")
+        }
+    if "ci" in fix:
+        fix["ci"] = [math.nan if value is None else value for value in fix["ci"]]
+    return Diagnosis.model_validate(found)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from agent.artifacts import FOLDER, prepare, tables, write_report
 from agent.candidate import read_treatment
-from agent.diagnosis import Diagnosis, LedgerEntry, Tried
+from agent.diagnosis import Diagnosis, LedgerEntry, Tried, read_diagnosis
 from agent.errors import AgentError, InfrastructureError, UsageError
 from agent.records import (
     MAX_PARAM,
@@ -297,7 +297,7 @@ class _Book:
         self._client.set_terminated(self._parent, record.status)
 
     def _write_report(self, diagnosis: Diagnosis) -> None:
-        told = Diagnosis.model_validate_json(hide(diagnosis.model_dump_json(), self._secrets))
+        told = read_diagnosis(hide(diagnosis.model_dump_json(), self._secrets))
         with tempfile.TemporaryDirectory(prefix="agent-report-") as name:
             write_report(told, [trial.outcome for trial in self._trials.values()], Path(name))
             self._client.log_artifacts(self._parent, name, FOLDER)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +13,11 @@ import pytest
 
 from agent.archive import Archive
 from agent.cli import main
-from agent.diagnosis import Diagnosis, PatchCheck
+from agent.diagnosis import Diagnosis, PatchCheck, read_diagnosis
 from agent.ledger import Ledger
+from agent.page import make_page
+from agent.page.evidence import Evidence
+from agent.report import to_text
 from agent.request import Request
 from agent.workload import Outcome, TrialSpec, Workload
 from probes.trace import Trace
@@ -203,6 +207,29 @@ class TestReview:
     ) -> None:
         assert main(["review", *arguments]) == 2
         assert said in complaint()
+
+
+def test_numbers_that_json_does_not_have_are_no_obstacle(diagnosis: Any) -> None:
+    whole = diagnosis()
+    odd = {"evidence": {"ratio": math.inf, "loss": math.nan, "share": 0.5}}
+    lost = {"effect": math.nan, "ci": (math.nan, 1.0), "p_value": math.nan}
+    told = whole.model_copy(
+        update={
+            "symptoms": (whole.symptoms[0].model_copy(update=odd),),
+            "fix": whole.fix.model_copy(update=lost | {"metric_after": {1: math.nan}}),
+            "tried": (whole.tried[0].model_copy(update={"metric": {1: math.nan, 2: 0.5}}),),
+        }
+    )
+    read = read_diagnosis(told.model_dump_json())
+    assert read.symptoms[0].evidence["share"] == 0.5
+    assert math.isnan(read.symptoms[0].evidence["ratio"])
+    assert read.fix is not None and read.fix.patch == whole.fix.patch
+    assert math.isnan(read.fix.ci[0]) and read.fix.ci[1] == 1.0
+    assert "FIXED" in to_text(read)
+    assert "fixed" in make_page(Evidence.of(read, [])).html
+    for text in ("[]", "null", "{}", '{"verdict": "odd"}', "not json"):
+        with pytest.raises((ValueError, AttributeError)):
+            read_diagnosis(text)
 
 
 def test_a_stored_diagnosis_is_what_was_found(home: Path, stored: str) -> None:
