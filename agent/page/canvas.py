@@ -155,11 +155,12 @@ def thinned(points: list[Point], at_most: int = _MOST_POINTS) -> list[Point]:
     return points if stride <= 1 else [*points[::stride], points[-1]]
 
 
-def logarithmic(axis: Axis) -> None:
-    """Plain numbers at the ticks of a logarithmic axis: formulas are not for pages."""
+def logarithmic(axis: Axis, low: float, high: float) -> None:
+    """Plain numbers at the ticks of a logarithmic axis from low to high: a page has no formulas."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    axis.set_major_locator(LogLocator(subs=(1.0, 3.0), numticks=6))
+    between = (1.0, 3.0) if high < 1000 * low else (1.0,)
+    axis.set_major_locator(LogLocator(subs=between, numticks=7))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
 

@@ -51,7 +51,7 @@ def metric_curves(evidence: Evidence) -> Picture | None:
         return None
     if wants_logarithm(shown):
         axes.set_yscale("log")
-        logarithmic(axes.yaxis)
+        logarithmic(axes.yaxis, min(shown), max(shown))
     axes.set_xlabel("optimizer step")
     axes.set_ylabel(label(objective.name))
     axes.legend(loc="best")

@@ -142,7 +142,7 @@ def _heat_map(
     axes.set_xlabel("optimizer step")
     bar = figure.colorbar(picture, ax=axes, fraction=0.04, pad=0.02)
     if norm is LogNorm:
-        logarithmic(bar.ax.yaxis)
+        logarithmic(bar.ax.yaxis, low, high)
     bar.outline.set_visible(False)
     some = f"{len(rows)} of {of} places. " if of > len(rows) else ""
     caption = (
@@ -188,7 +188,7 @@ def _as_lines(trace: Trace, shown: ShownSignal, places: list[str]) -> Picture:
             drawn += values
     if wants_logarithm(drawn):
         axes.set_yscale("log")
-        logarithmic(axes.yaxis)
+        logarithmic(axes.yaxis, min(drawn), max(drawn))
     _mark_onset(axes, shown.symptom.step)
     axes.set_xlabel("optimizer step")
     axes.set_ylabel(shown.name)

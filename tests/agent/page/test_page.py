@@ -158,3 +158,18 @@ def test_the_page_is_among_the_files_of_the_package() -> None:
     setup = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]
     assert "agent.page" in setup["packages"]
     assert {"*.html", "*.css"} <= set(setup["package-data"]["agent.page"])
+
+
+@pytest.mark.parametrize("low", [1.0, 1e-3, 1e-12])
+def test_a_logarithmic_axis_has_plain_numbers(low: float) -> None:
+    from agent.page.canvas import finish, logarithmic, new_figure, styled
+
+    with styled():
+        figure, (axes,) = new_figure()
+        axes.plot([0, 1], [low, 200.0])
+        axes.set_yscale("log")
+        logarithmic(axes.yaxis, low, 200.0)
+        svg = finish(figure, "x", "title", "caption").svg
+    shown = [text for text in re.findall(r"<text[^>]*>([^<]*)</text>", svg) if text]
+    assert "mathdefault" not in svg
+    assert len([text for text in shown if float(text) > 1 or float(text) == low]) >= 2
