@@ -1,4 +1,4 @@
-"""The command line: `agent diagnose` and the other commands, and how each of them ends.
+"""The command line: `agent diagnose`, `agent list`, `agent explain`, and how each of them ends.
 
 Nothing heavy is imported at the top: `agent --help` answers at once.
 """
