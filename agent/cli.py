@@ -16,6 +16,7 @@ import click
 
 from agent.answer import give_answer, to_json, write_file
 from agent.errors import AgentError, UsageError, WorkloadError
+from agent.experience_command import experience_command
 from agent.options import (
     build_request,
     how_much,
@@ -76,6 +77,7 @@ cli.add_command(explain_command)
 cli.add_command(report_command)
 cli.add_command(review_command)
 cli.add_command(apply_command)
+cli.add_command(experience_command)
 
 
 @cli.command("diagnose", context_settings={"allow_interspersed_args": False})
@@ -135,10 +137,17 @@ def _own_options(args: tuple[str, ...]) -> list[str]:
 def _run(request: Request, script: str, detail: Detail) -> Diagnosis:
     from agent.view import watching
 
-    with watching(sys.stderr, script, request.budget, detail) as listener:
+    with watching(sys.stderr, script, request.budget, detail, not _talks(request)) as listener:
         from agent.controller import diagnose
 
         return diagnose(request, listener)
+
+
+def _talks(request: Request) -> bool:
+    """Whether the policy speaks with the user, who then needs a terminal that stands still."""
+    from agent.policies import policies
+
+    return policies[request.policy].talks
 
 
 def _complain(message: object, code: int) -> int:

@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from agent.request import Request
 from agent.workload import Limits
 
-_SWITCHES = ("observe",)
 _REPEATED = {"only": "--only", "skip": "--skip", "offer": "--try"}
-_VALUES = ("seeds", "seed_base", "budget", "time_budget", "good_run")
+_VALUES = ("seeds", "seed_base", "budget", "time_budget", "policy", "good_run")
 
 
 def command_line(request: Request) -> str:
@@ -26,7 +25,8 @@ def _words(request: Request) -> Iterator[str]:
     if request.metric is not None:
         mode = f":{request.mode}" if request.mode else ""
         yield from ("--metric", f"{request.metric}{mode}")
-    yield from (f"--{name}" for name in _SWITCHES if getattr(request, name))
+    yield from ("--observe",) if request.observe else ()
+    yield from ("--no-experience",) if not request.experience else ()
     for name, option in _REPEATED.items():
         for value in getattr(request, name):
             yield from (option, value)

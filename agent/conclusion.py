@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from agent import setting_answer
 from agent.command_line import command_line
 from agent.confirm import Confirmation, summarise
@@ -18,91 +16,16 @@ from agent.diagnosis import (
     Verdict,
     WorkloadSummary,
 )
-from agent.errors import WorkloadError
 from agent.excerpts import excerpts
 from agent.findings import Findings
+from agent.hearing import Heard, by_gain, explain
 from agent.patch import write_patch
 from agent.request import Request
-from agent.search import Heard, explain
-from agent.workload import Outcome
-from probes.symptom import Symptom
 from remedies import remedies
 from remedies.treatment import describe
 
 _AS_GOOD = 0.5
 """Share of the best gain below which a partial recovery is no rival of the best one."""
-_TIED = 0.95
-"""Share of the best gain from which one run cannot tell which of two treatments is the better."""
-
-
-def check_baseline(baseline: Outcome, symptoms: Sequence[Symptom], known_bad: bool = False) -> None:
-    """Make sure that the untreated run can be diagnosed at all.
-
-    An abnormal end is part of the disease where the training had gone wrong before it: the script
-    of a diverged run may well stop itself.
-
-    Args:
-        baseline: The untreated run.
-        symptoms: What was found in it.
-        known_bad: Whether it is sick by what the user says: other arguments are known to be good.
-
-    Raises:
-        WorkloadError: The script fails by itself, or trains nothing.
-    """
-    ending = baseline.trace.ending
-    status, steps = baseline.status, baseline.trace.steps
-    sick = known_bad or any(symptom.alarming for symptom in symptoms)
-    if status in ("completed", "stopped"):
-        if not steps:
-            raise WorkloadError(
-                "the script trains nothing: no optimizer step, no backward pass. "
-                "Give the arguments that make it train"
-            )
-        return
-    if status in ("raised", "exited") and steps and sick:
-        return
-    at = f" at {ending.source}" if ending and ending.source else ""
-    message = f": {ending.message}" if ending and ending.message else ""
-    source = ending.source if ending else None
-    known = [s.message for s in symptoms if s.alarming and source and s.source == source]
-    cure = f". {known[0]}" if known else ". Make it run by itself first"
-    hints = {
-        "timeout": ". Raise --timeout, or diagnose a prefix with --max-steps",
-        "out-of-memory": ". Raise --memory",
-    }
-    raise WorkloadError(
-        f"the untreated script {_ended(status)} after {steps} steps{at}{message}"
-        f"{hints.get(status, cure)}"
-    )
-
-
-def _ended(status: str) -> str:
-    return {
-        "raised": "raised an exception",
-        "exited": "exited",
-        "killed": "was killed",
-        "timeout": "exceeded its time limit",
-        "out-of-memory": "exceeded its memory limit",
-        "cancelled": "was cancelled",
-    }[status]
-
-
-def by_gain(heard: Sequence[Heard]) -> list[Heard]:
-    """The treatments that recovered the metric, the largest gain first.
-
-    Of those that tie with the best one, the smaller and the likelier come first.
-    """
-    ranked = sorted((h for h in heard if h.recovers), key=lambda h: -h.assessment.gain)
-    if not ranked or not ranked[0].assessment.comparable:
-        return ranked
-    tied = [h for h in ranked if h.assessment.gain >= _TIED * ranked[0].assessment.gain]
-    return sorted(tied, key=lambda h: (len(h.treatment), -_likelihood(h))) + ranked[len(tied) :]
-
-
-def _likelihood(heard: Heard) -> float:
-    """How likely the last remedy of a treatment was to cure what it cured, before it was tried."""
-    treats = remedies[heard.treatment[-1].remedy].treats
-    return max((treats.get(code, 0.0) for code in heard.assessment.cleared), default=0.0)
 
 
 def draw(

@@ -6,8 +6,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from agent.assessment import Assessment
-from agent.episode import Episode
 from agent.statistics import PairedComparison, compare
+from agent.trials import Trials
 from agent.workload import Outcome
 from remedies import remedies
 from remedies.treatment import CONTROL, Action, Treatment, describe
@@ -46,15 +46,13 @@ class Confirmer:
     """Puts treatments to the confirmation.
 
     Args:
-        episode: Runs the trials.
+        trials: Runs them.
         seeds: Trial seeds to confirm on.
         budget: What may have been spent in all when targets are left out, in baseline runs.
     """
 
-    def __init__(
-        self, episode: Episode, seeds: Sequence[int], budget: float = float("inf")
-    ) -> None:
-        self._episode = episode
+    def __init__(self, trials: Trials, seeds: Sequence[int], budget: float = float("inf")) -> None:
+        self._trials = trials
         self._seeds = tuple(seeds)
         self._budget = budget
         self._outcomes: list[tuple[tuple[Treatment, int], Outcome]] = []
@@ -71,7 +69,7 @@ class Confirmer:
             tolerated: Codes of symptoms that are no objection.
         """
         result = self._look(treatment, self._seeds, tolerated)
-        if result.undecided and self._episode.spent + 2 * _FURTHER <= self._budget:
+        if result.undecided and self._trials.spent + 2 * _FURTHER <= self._budget:
             last = max(self._seeds)
             seeds = (*self._seeds, *range(last + 1, last + 1 + _FURTHER))
             result = self._look(treatment, seeds, tolerated)
@@ -84,7 +82,7 @@ class Confirmer:
         self._looks += 1
         jobs = [(given, seed) for seed in seeds for given in (CONTROL, treatment)]
         outcomes = self._run(jobs)
-        objective = self._episode.objective
+        objective = self._trials.objective
         assert objective is not None
         comparison = compare(
             objective,
@@ -92,7 +90,7 @@ class Confirmer:
             treated={o.spec.seed: o.value(objective) for o in outcomes[1::2]},
             rivals=self._looks,
         )
-        assessments = tuple(self._episode.assess(outcome) for outcome in outcomes[1::2])
+        assessments = tuple(self._trials.assess(outcome) for outcome in outcomes[1::2])
         objection = _objection(assessments, tolerated)
         doubt = "" if comparison.convincing else f"not beyond the seed noise: {comparison.sentence}"
         undecided = not objection and bool(doubt) and comparison.every_pair_improves
@@ -107,7 +105,7 @@ class Confirmer:
             if done == job
         }
         fresh = [job for place, job in enumerate(jobs) if place not in known]
-        ran = self._episode.run(fresh, "confirm")
+        ran = self._trials.run(fresh, "confirm")
         self._outcomes.extend(zip(fresh, ran, strict=True))
         found = iter(ran)
         return [known[place] if place in known else next(found) for place in range(len(jobs))]
@@ -137,7 +135,7 @@ class Confirmer:
         for target in action.targets:
             now = next(a for a in smallest.treatment if a.remedy == action.remedy)
             names = [name for name in now.targets if name != target]
-            if not names or self._episode.spent + 1 + len(self._seeds) > self._budget:
+            if not names or self._trials.spent + 1 + len(self._seeds) > self._budget:
                 break
             fewer = now.model_copy(update={"target": ",".join(names)})
             rest = tuple(fewer if a is now else a for a in smallest.treatment)
@@ -153,7 +151,7 @@ class Confirmer:
         """Whether it does nearly as well as the whole on the first seed: one run instead of all."""
         seed = self._seeds[0]
         (outcome,) = self._run([(treatment, seed)])
-        assessment = self._episode.assess(outcome)
+        assessment = self._trials.assess(outcome)
         before, after = full.comparison.control[seed], assessment.value
         enough = _SUPERFLUOUS * full.comparison.gains[seed]
         if assessment.recovers and assessment.gain >= enough:

@@ -1,201 +1,183 @@
-"""One debugging session over one workload: runs trials, remembers them, counts what they cost."""
+"""One debugging session over one workload: observe, try, confirm.
+
+This is the engine. It chooses nothing: a policy plays it to a diagnosis (`agent.policies`), and the
+Gymnasium environment steps it (`agent.env`).
+"""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
 
-from agent.assessment import Assessment, assess, read_symptoms
-from agent.candidate import write_treatment
-from agent.launch import Launcher, Report
-from agent.progress import Listener, Part, TrialEnded, TrialProgressed, TrialStarted
-from agent.workload import Outcome, TrialSpec
-from probes.base import Probe
-from probes.objective import Objective
+from agent.candidate import Candidate
+from agent.confirm import Confirmation, Confirmer
+from agent.experience import Experience
+from agent.findings import Findings
+from agent.hearing import Heard, Hearing, by_gain
+from agent.observation import observe
+from agent.progress import Listener
+from agent.ranking import Hypothesis, everything, rank
+from agent.request import Request
+from agent.study import Sampler, Study
+from agent.trials import Trials
 from probes.symptom import Symptom
-from probes.trace import Event
-from remedies.treatment import CONTROL, Treatment, describe
+from probes.trace import Trace
+from remedies.base import Remedy
+from remedies.treatment import CONTROL, Treatment
 
-Recorder = Callable[[Outcome, Part], None]
-Watcher = Callable[[int, Event], bool]
+_MOST_CONFIRMATIONS = 2
+"""Treatments that are put to the confirmation before the session gives up."""
+
+Journal = Callable[[], tuple[str, Path | str]]
+"""Gives the name of a session's searches, and where Optuna stores them."""
 
 
 class Episode:
-    """Runs trials of one workload and keeps their outcomes.
-
-    A control is run once per seed, however often it is asked for.
+    """What can be done in a debugging session, and what is known so far.
 
     Args:
-        launcher: Runs the trials.
-        listener: Is told what happens.
-        record: Takes every outcome as it comes.
-        probes: Read the traces.
-        known: Outcomes of an earlier session, which are not run again.
+        request: What to diagnose, and how.
+        trials: Runs the trials.
+        remedies: Those that may be used.
+        journal: Asked when the first search begins.
+        experience: What earlier sessions say about the remedies.
+
+    Attributes:
+        findings: What is known so far.
     """
 
     def __init__(
         self,
-        launcher: Launcher,
-        listener: Listener,
-        record: Recorder,
-        probes: Sequence[Probe],
-        known: Iterable[Outcome] = (),
+        request: Request,
+        trials: Trials,
+        remedies: Sequence[Remedy],
+        journal: Journal,
+        experience: Callable[[], Experience] = Experience,
     ) -> None:
-        self._launcher = launcher
-        self._listener = listener
-        self._record = record
-        self._best: float | None = None
-        self._parts: dict[int, Part] = {}
-        self._known = {_identity(outcome.spec): outcome for outcome in known}
-        self._waiting: deque[Report] = deque()
-        self._recalled: deque[Outcome] = deque()
-        self.probes = tuple(probes)
-        self.objective: Objective | None = None
-        self.outcomes: dict[int, Outcome] = {}
-        self.controls: dict[int, Outcome] = {}
-        self._before: dict[int, tuple[Symptom, ...]] = {}
-        self._prefix: int | None = None
-        self._beyond = 0
+        self._request = request
+        self._trials = trials
+        self._remedies = tuple(remedies)
+        self._journal = journal
+        self._experience = experience
+        self._hearing = Hearing(trials, self.seed, self.search_budget)
+        first = self.seed + 1
+        self._confirmer = Confirmer(trials, range(first, first + request.seeds), request.budget)
+        self.findings = Findings(heard=self._hearing.heard, confirmations=self._confirmer.results)
+
+    @property
+    def seed(self) -> int:
+        """Trial seed of the observation and of the search."""
+        return self._request.seed_base
+
+    @property
+    def search_budget(self) -> float:
+        """Runs that may have been spent when a search ends: the rest is for the confirmation."""
+        return max(2.0, self._request.budget - 2.0 * self._request.seeds)
+
+    @property
+    def spent(self) -> float:
+        """What the trials cost so far, in runs of the untreated script."""
+        return self._trials.spent
+
+    @property
+    def affordable(self) -> bool:
+        """Whether the search may have one more trial."""
+        return self._hearing.affordable()
 
     @property
     def slots(self) -> int:
         """Trials that run at a time."""
-        return self._launcher.slots
+        return self._trials.slots
 
     @property
-    def steps(self) -> int:
-        """Optimizer steps of all trials so far."""
-        return self._beyond + sum(outcome.trace.steps for outcome in self.outcomes.values())
+    def untreated(self) -> Trace:
+        """The untreated run of the search seed, which must have run."""
+        return self._trials.controls[self.seed].trace
 
     @property
-    def spent(self) -> float:
-        """What all trials so far cost, in runs of the untreated script.
+    def heard(self) -> Sequence[Heard]:
+        """What was tried on the search seed, in its order."""
+        return self._hearing.heard
 
-        Measured in optimizer steps, of the prefix where trials are stopped early; in runs where
-        the untreated script broke off early.
+    def observe(self, listener: Listener = lambda event: None) -> None:
+        """Run the script untreated, choose the metric and read the symptoms.
+
+        Raises:
+            WorkloadError: The script fails by itself or trains nothing.
+            UsageError: The metric that was asked for is not reported.
         """
-        baseline = self.outcomes.get(0)
-        if baseline is None or baseline.status not in ("completed", "stopped"):
-            return float(len(self.outcomes))
-        return (self.steps - self._beyond) / max(1, baseline.trace.steps)
+        observe(self._request, self._trials, listener, self.findings)
 
-    def shorten(self, baseline: Outcome, steps: int) -> None:
-        """Let all trials from now on be stopped after so many steps.
+    def hypotheses(self, base: Heard | None = None) -> list[Hypothesis]:
+        """What the evidence calls for, the likeliest first.
 
         Args:
-            baseline: The untreated run up to there: the control that they are held against.
-            steps: The step limit.
+            base: The treatment to go on from; None: the symptoms of the untreated run, and what
+                was asked for besides.
         """
-        whole = self.outcomes[baseline.spec.number]
-        self._beyond += whole.trace.steps - baseline.trace.steps
-        self._prefix = steps
-        self._keep(baseline)
+        symptoms, trace, applied = self._state(base)
+        offered = [r for r in self._remedies if r.code in self._request.offer] if not base else []
+        return rank(self._remedies, symptoms, trace, offered, applied, self._experience())
 
-    def start(self, treatment: Treatment, seed: int, part: Part) -> int:
-        """Send a trial to a host; returns its number."""
-        number = len(self._parts)
-        self._parts[number] = part
-        self._listener(TrialStarted(number, describe(treatment), seed, part))
-        spec = TrialSpec(number, treatment, seed, self._prefix)
-        known = self._known.get(_identity(spec))
-        if known is not None:
-            self._recalled.append(replace(known, spec=spec))
-        else:
-            self._launcher.submit(spec)
-        return number
+    def options(self, base: Heard | None = None) -> list[Hypothesis]:
+        """All that could be applied, whatever was found: each remedy at its likeliest target."""
+        symptoms, trace, applied = self._state(base)
+        return everything(self._remedies, symptoms, trace, applied, self._experience())
 
-    def cancel(self, number: int) -> None:
-        """End a running trial; its outcome is ``cancelled``."""
-        self._launcher.cancel(number)
+    def _state(self, base: Heard | None) -> tuple[Sequence[Symptom], Trace, Treatment]:
+        if base is None:
+            return self.findings.symptoms, self.untreated, CONTROL
+        treated = base.assessment.treated.trace
+        return base.assessment.symptoms, treated, base.treatment
 
-    def next(self, watch: Watcher | None = None) -> Outcome:
-        """Wait for the next trial to end.
+    def study(
+        self,
+        name: str,
+        candidates: Sequence[Candidate],
+        base: Treatment = CONTROL,
+        sampler: Sampler = "weighted",
+    ) -> Study:
+        """An Optuna study over candidates, applied on top of a treatment."""
+        objective, seed = self.findings.objective, self.seed
+        assert objective is not None
+        session, storage = self._journal()
+        control = objective.series(self.untreated)
+        return Study(
+            f"{session}-{name}", candidates, objective, storage, seed, base, control, sampler
+        )
+
+    def hear(self, study: Study, trials: int) -> list[Heard]:
+        """Run up to so many trials of a study on the search seed, as long as the budget lasts."""
+        return self._hearing.run(study, trials)
+
+    def try_treatment(self, treatment: Treatment) -> Heard | None:
+        """Run a treatment on the search seed; None where the budget does not allow it."""
+        return self._hearing.hear(treatment)
+
+    def confirm(
+        self, treatment: Treatment, tolerated: Collection[str] = (), minimal: bool = False
+    ) -> Confirmation:
+        """Put a treatment to the confirmation, on seeds that the search did not use.
+
+        The first one that is confirmed is made minimal, and is the fix.
 
         Args:
-            watch: Sees every event of the running trials with the trial's number; when it returns
-                true, that trial is cancelled.
+            treatment: What to confirm.
+            tolerated: Codes of symptoms that are no objection.
+            minimal: Whether it is known that nothing can be left out of it.
         """
-        if self._recalled:
-            return self._keep(self._recalled.popleft())
-        while True:
-            for number, report in self._reports():
-                if isinstance(report, Outcome):
-                    self._record(report, self._parts[number])
-                    return self._keep(report)
-                self._tell_progress(number, report)
-                if watch is not None and watch(number, report):
-                    self.cancel(number)
+        found = self._confirmer.confirm(treatment, tolerated)
+        if found.confirmed and self.findings.fix is None:
+            self.findings.fix = found if minimal else self._confirmer.minimise(found)
+        return found
 
-    def run(self, jobs: Iterable[tuple[Treatment, int]], part: Part) -> list[Outcome]:
-        """Run trials, as many at a time as there are slots, and give their outcomes in order."""
-        jobs = list(jobs)
-        known = {
-            place: self.controls[seed]
-            for place, (treatment, seed) in enumerate(jobs)
-            if treatment == CONTROL and seed in self.controls
-        }
-        started = {
-            self.start(treatment, seed, part): place
-            for place, (treatment, seed) in enumerate(jobs)
-            if place not in known
-        }
-        while len(known) < len(jobs):
-            outcome = self.next()
-            known[started[outcome.spec.number]] = outcome
-            self.conclude(outcome, "control" if outcome.spec.treatment == CONTROL else "measured")
-        return [known[place] for place in range(len(jobs))]
-
-    def symptoms(self, outcome: Outcome) -> tuple[Symptom, ...]:
-        """What the probes find in a run."""
-        return read_symptoms(outcome.trace, self.probes, self.objective)
-
-    def assess(self, outcome: Outcome) -> Assessment:
-        """A treated run against the control of its seed, which must have run."""
-        assert self.objective is not None
-        seed = outcome.spec.seed
-        control = self.controls[seed]
-        if seed not in self._before:  # The same control is held against many treated runs.
-            self._before[seed] = self.symptoms(control)
-        return assess(outcome, control, self.symptoms(outcome), self._before[seed], self.objective)
-
-    def conclude(self, outcome: Outcome, verdict: str) -> None:
-        """Say what came of a trial."""
-        value = self._value(outcome)
-        better = False
-        treated = outcome.spec.treatment != CONTROL and outcome.status != "cancelled"
-        if treated and value is not None and self.objective is not None:
-            better = self._best is None or self.objective.gain(self._best, value) > 0
-            self._best = value if better else self._best
-        number = outcome.spec.number
-        self._listener(TrialEnded(number, verdict, value, better, outcome.seconds))
-
-    def _value(self, outcome: Outcome) -> float | None:
-        if self.objective is None:
-            return None
-        value = outcome.value(self.objective)
-        return None if value == self.objective.worst else value
-
-    def _reports(self) -> Iterator[Report]:
-        """What the launcher has to say, one by one: what is not taken now is kept for later."""
-        while not self._waiting:
-            self._waiting.extend(self._launcher.poll())
-        while self._waiting:
-            yield self._waiting.popleft()
-
-    def _keep(self, outcome: Outcome) -> Outcome:
-        self.outcomes[outcome.spec.number] = outcome
-        if outcome.spec.treatment == CONTROL and outcome.status != "cancelled":
-            self.controls[outcome.spec.seed] = outcome
-        return outcome
-
-    def _tell_progress(self, number: int, event: Event) -> None:
-        if event["event"] == "progress":
-            self._listener(TrialProgressed(number, event["step"], None))
-        elif event["event"] == "metric" and self.objective is not None:
-            if event["name"] == self.objective.name:
-                self._listener(TrialProgressed(number, event["step"], event["value"]))
-
-
-def _identity(spec: TrialSpec) -> tuple[str, int, int | None]:
-    return write_treatment(spec.treatment), spec.seed, spec.max_steps
+    def confirm_best(self) -> None:
+        """Confirm the best of what recovered the metric; the next best if that one fails."""
+        put = [result.treatment for result in self._confirmer.results]
+        for heard in by_gain(self.heard)[:_MOST_CONFIRMATIONS]:
+            needed = self._request.seeds * (2 if not self._confirmer.results else 1)
+            late = bool(self._confirmer.results) and self.spent + needed > self._request.budget
+            if self.findings.fix is not None or late:
+                return
+            if heard.treatment not in put:
+                self.confirm(heard.treatment)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agent.confirm import Confirmation
+from agent.hearing import Heard
 from agent.prefix import Prefix
-from agent.search import Heard
 from agent.settings_found import SettingsFound
 from agent.workload import Outcome
 from probes.objective import Objective
@@ -32,7 +33,7 @@ class Findings:
     prefix: Prefix | None = None
     objective: Objective | None = None
     symptoms: tuple[Symptom, ...] = ()
-    heard: tuple[Heard, ...] = ()
+    heard: Sequence[Heard] = ()
     settings: SettingsFound | None = None
-    confirmations: tuple[Confirmation, ...] = ()
+    confirmations: Sequence[Confirmation] = ()
     fix: Confirmation | None = None

@@ -268,6 +268,10 @@ class _Host:
         return asked
 
 
+_users: list[str] = []
+_opened = contextlib.ExitStack()
+
+
 @contextlib.contextmanager
 def connected(address: str | None, cpus: int) -> Iterator[None]:
     """A connection to Ray, ended with all that was started for it."""
@@ -278,18 +282,24 @@ def connected(address: str | None, cpus: int) -> Iterator[None]:
         os.environ.setdefault("RAY_AUTH_MODE", "token")
     import ray
 
-    if ray.is_initialized():
-        yield
-        return
-    folder = Path(tempfile.mkdtemp(prefix="agent-", dir=_short_folder()))
-    try:
+    if not ray.is_initialized():
+        folder = Path(tempfile.mkdtemp(prefix="agent-", dir=_short_folder()))
+        _opened.callback(shutil.rmtree, folder, ignore_errors=True)
+        _opened.callback(ray.shutdown)
         # Workers put the current folder first on their search path: it may hold an agent.py.
-        with contextlib.chdir(folder):
-            _init(address, cpus, folder)
+        try:
+            with contextlib.chdir(folder):
+                _init(address, cpus, folder)
+        except BaseException:
+            _opened.close()
+            raise
+    _users.append(address)
+    try:
         yield
     finally:
-        ray.shutdown()
-        shutil.rmtree(folder, ignore_errors=True)
+        _users.pop()
+        if not _users:  # The last one ends what the first one has opened; nothing if it did not.
+            _opened.close()
 
 
 def _init(address: str, cpus: int, folder: Path) -> None:
@@ -303,10 +313,15 @@ def _init(address: str, cpus: int, folder: Path) -> None:
             "object_store_memory": _OBJECT_STORE,
             "_temp_dir": str(folder),
         }
-    try:
-        ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False, **local)
-    except Exception as error:
-        raise InfrastructureError(f"Ray at {address}: {_first_line(error)}") from error
+    for last in (False, True):
+        try:
+            ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False, **local)
+            return
+        except Exception as error:
+            # Ray gives a node of its own 30 seconds to start, which a busy machine may need twice.
+            if last or "timed out during startup" not in str(error):
+                raise InfrastructureError(f"Ray at {address}: {_first_line(error)}") from error
+            ray.shutdown()
 
 
 def _try_connect(address: str) -> None:

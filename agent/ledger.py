@@ -23,6 +23,7 @@ from agent.artifacts import FOLDER, prepare, tables, write_report
 from agent.candidate import read_treatment
 from agent.diagnosis import Diagnosis, LedgerEntry, Tried, read_diagnosis
 from agent.errors import AgentError, InfrastructureError, UsageError
+from agent.experience import NONE, Experience, gather
 from agent.records import (
     MAX_PARAM,
     MAX_TAG,
@@ -49,6 +50,8 @@ __all__ = ["Ledger", "read_trace"]
 
 _BATCH = 1000  # metrics that MLflow takes at once
 _BATCH_TAGS = 100  # parameters and tags that it takes at once
+_PAGE = 500  # runs that a search gives at once
+_MOST_PAGES = 10  # of diagnoses that are learned from, the newest first
 _ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",  # seconds; 120 by default
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # 7 by default: minutes, when a server goes away
@@ -77,6 +80,7 @@ class Ledger:
         self._error: Exception | None = None
         self._spooled: Path | None = None
         self._known: list[Outcome] = []
+        self._experience = NONE
         self._told = False  # whether somebody knows that it failed, or cannot care
 
     def check(self) -> None:
@@ -118,6 +122,11 @@ class Ledger:
         except AgentError:
             self._told = True
             raise
+
+    @property
+    def experience(self) -> Experience:
+        """What the earlier diagnoses of the experiment say; waits until they are read."""
+        return self._experience if self.entry else NONE
 
     def start(self, request: Request) -> LedgerEntry:
         """Begin the record, and wait until MLflow has it: `open`, then `entry`."""
@@ -169,7 +178,7 @@ class Ledger:
         book: _Book | None = None
         try:
             book = _Book(self._store, self._experiment, start)
-            self._known = book.known
+            self._known, self._experience = book.known, book.experience
             self._entry.set_result(book.entry)
             prepare()
         except Exception as error:
@@ -208,6 +217,7 @@ class _Book:
         request = start.request
         self._secrets = find_secrets([*request.workload.args, *(request.good or ())])
         self._trials: dict[str, TrialRecord] = {}  # by their run
+        self.experience = gather(_evidence(self._client, self._experiment))
         self.known: list[Outcome] = []
         resume = start.request.resume
         self._parent = self._resume(resume, start.digest) if resume else self._start(start)
@@ -344,6 +354,39 @@ def read_outcome(client: MlflowClient, run: Run) -> Outcome:
     )
     seconds = (times.end_time - times.start_time) / 1000
     return Outcome(spec, trace, times.start_time / 1000, seconds)
+
+
+def experience_of(experiment: str, tracking_uri: str | None, directory: Path) -> Experience:
+    """What the diagnoses of an experiment say about the remedies.
+
+    Args:
+        experiment: Name of the experiment; nothing is known where there is none of it.
+        tracking_uri: MLflow store; None for SQLite in ``directory``.
+        directory: Folder of the store.
+
+    Raises:
+        InfrastructureError: MLflow fails.
+    """
+    store = Store.locate(tracking_uri, directory)
+    store.check()
+    with store.first_use():
+        client = connect(store)
+        found = client.get_experiment_by_name(experiment)
+    return gather(_evidence(client, found.experiment_id)) if found else NONE
+
+
+def _evidence(client: MlflowClient, experiment: str) -> Iterator[tuple[str, str]]:
+    """What each of the newest diagnoses says, and the word of its reviewer."""
+    page: str | None = None
+    for _ in range(_MOST_PAGES):
+        runs = client.search_runs(
+            [experiment], "tags.`agent.evidence` IS NOT NULL", max_results=_PAGE, page_token=page
+        )
+        for run in runs:
+            yield run.data.tags["agent.evidence"], run.data.tags.get("agent.review", "")
+        page = runs.token
+        if not page:
+            return
 
 
 def params_of(run_id: str, tracking_uri: str | None, directory: Path) -> dict[str, str]:

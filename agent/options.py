@@ -56,6 +56,14 @@ what_to_do = _options(
     click.option(
         "--try", "offer", multiple=True, metavar="CODE", help="Give a remedy a trial. Repeatable."
     ),
+    click.option("--policy", metavar="NAME", help="Who chooses what to try. [default: ranked]"),
+    click.option(
+        "--no-experience",
+        "experience",
+        flag_value=False,
+        default=None,
+        help="Leave out what earlier diagnoses say.",
+    ),
     click.option(
         "--good", metavar="ARGS", help="Arguments that worked: find the one that does not."
     ),
@@ -137,6 +145,8 @@ def build_request(script: str, args: tuple[str, ...], asked: dict[str, Any]) -> 
             probes, remedies = registries()
             allowed = (remedies,) if name == "offer" else (probes, remedies)
             asked[name] = tuple(look_up(key, *allowed).code for key in asked[name])
+    if "policy" in asked:
+        asked["policy"] = _policy(asked["policy"])
     if "metric" in asked:
         asked["metric"], asked["mode"] = _metric(asked["metric"])
     _check_good(asked, args, path)
@@ -167,6 +177,16 @@ def _check_good(asked: dict[str, Any], args: tuple[str, ...], script: Path) -> N
         differing(args, asked["good"], "--good")
     elif RevertSetting.code in asked.get("offer", ()) and "good_run" not in asked:
         raise UsageError(f"--try {RevertSetting.name} needs --good or --good-run")
+
+
+def _policy(name: str) -> str:
+    from agent.policies import policies
+    from probes.registry import UnknownUnitError
+
+    try:
+        return policies[name].name
+    except UnknownUnitError as error:
+        raise UsageError(f"--policy: {error}") from error
 
 
 def _metric(text: str) -> tuple[str, str | None]:

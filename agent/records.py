@@ -13,6 +13,7 @@ from statistics import fmean
 
 from agent.candidate import write_treatment
 from agent.diagnosis import Diagnosis, Tried
+from agent.experience import write_evidence
 from agent.request import Request
 from agent.trace_file import write_trace
 from agent.wording import recovery
@@ -238,6 +239,8 @@ class FinishRecord:
             tags["agent.fix"] = describe(diagnosis.fix.treatment)
             tags["agent.recovery"] = recovery(diagnosis.fix)
             tags["agent.treatment"] = write_treatment(diagnosis.fix.treatment)
+        if diagnosis.tried:
+            tags["agent.evidence"] = write_evidence(diagnosis)
         return {key: value for key, value in tags.items() if value}
 
     @property

@@ -23,6 +23,8 @@ class Request(BaseModel):
         only: Codes or names of the probes and remedies to use; empty: all.
         skip: Codes or names of the probes and remedies to leave out.
         offer: Codes or names of remedies that must get a trial (``--try``), whatever was found.
+        policy: Name of the policy that chooses what to try.
+        experience: Whether earlier diagnoses of the experiment count as evidence.
         slots: Trials at a time; None: as many as the cores allow.
         address: Ray cluster to run on; None for a local one of our own.
         tracking_uri: MLflow store; None for SQLite in the agent's home.
@@ -45,6 +47,8 @@ class Request(BaseModel):
     only: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
     offer: tuple[str, ...] = ()
+    policy: str = "ranked"
+    experience: bool = True
     slots: int | None = Field(default=None, ge=1)
     address: str | None = None
     tracking_uri: str | None = None

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from agent.confirm import Confirmation, summarise
 from agent.diagnosis import KnownGood, SettingDifference, Tried, TriedStatus
+from agent.hearing import Heard
 from agent.request import Request
-from agent.search import Heard
 from agent.settings_found import SettingsFound, names_of
 from remedies import remedies
 from remedies.revert_setting import RevertSetting

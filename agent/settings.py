@@ -7,11 +7,11 @@ from functools import partial
 from typing import TypeVar
 
 from agent.delta import Names, Test, Unknown, looked_up, minimal, questions
-from agent.episode import Episode
 from agent.errors import WorkloadError
+from agent.hearing import Heard
 from agent.known_good import suspicion
-from agent.search import Heard
 from agent.settings_found import Explanation, SettingsFound
+from agent.trials import Trials
 from agent.workload import Outcome
 from agent.yardstick import Yardstick
 from remedies.arguments import Difference
@@ -25,16 +25,16 @@ class SettingSearch:
     """Finds the fix and the cause by delta debugging, each test a trial on the search seed.
 
     Args:
-        episode: Runs the trials.
+        trials: Runs them.
         differences: The settings that differ, those that look guilty first.
         seed: Trial seed of the search.
         budget: What may have been spent in all when the search ends, in baseline runs.
     """
 
     def __init__(
-        self, episode: Episode, differences: Sequence[Difference], seed: int, budget: float
+        self, trials: Trials, differences: Sequence[Difference], seed: int, budget: float
     ) -> None:
-        self._episode = episode
+        self._trials = trials
         self._seed = seed
         self._budget = budget
         self._names = tuple(difference.name for difference in differences)
@@ -50,7 +50,7 @@ class SettingSearch:
         """
         found, everything = self.found, frozenset(self._names)
         self._start(everything)
-        found.good = self._read(self._episode.next(), everything)
+        found.good = self._read(self._trials.next(), everything)
         yardstick = found.yardstick
         assert yardstick is not None
         if not yardstick.leads_up:
@@ -100,39 +100,39 @@ class SettingSearch:
         """Run the tests that a search needs, as many at a time as there are slots."""
         running: dict[int, Names] = {}
         while True:
-            wanted = questions(search, self._known, self._episode.slots)
+            wanted = questions(search, self._known, self._trials.slots)
             for place, names in enumerate(wanted):
-                if names in running.values() or len(running) >= self._episode.slots:
+                if names in running.values() or len(running) >= self._trials.slots:
                     continue
                 limit = self._budget * (_SPECULATION if place else 1.0)
-                if self._episode.spent + len(running) + 1 <= limit:
+                if self._trials.spent + len(running) + 1 <= limit:
                     running[self._start(names)] = names
             if not wanted:
                 for number in running:
-                    self._episode.cancel(number)
+                    self._trials.cancel(number)
             if not running:
                 return
-            outcome = self._episode.next()
+            outcome = self._trials.next()
             self._read(outcome, running.pop(outcome.spec.number))
 
     def _start(self, names: Names) -> int:
-        return self._episode.start(self.found.reverting(names), self._seed, "search")
+        return self._trials.start(self.found.reverting(names), self._seed, "search")
 
     def _read(self, outcome: Outcome, names: Names) -> Outcome:
         """Take in a test that has ended."""
-        found, objective = self.found, self._episode.objective
+        found, objective = self.found, self._trials.objective
         assert objective is not None
         if outcome.status == "cancelled":
-            self._episode.conclude(outcome, "not needed any more")
+            self._trials.conclude(outcome, "not needed any more")
             return outcome
         if found.yardstick is None:
             self._check(outcome)
-            control = self._episode.controls[self._seed]
+            control = self._trials.controls[self._seed]
             found.yardstick = Yardstick.between(objective, control, outcome)
         self._known[names] = found.yardstick.recovered(outcome)
-        found.heard.append(Heard(outcome.spec.treatment, self._episode.assess(outcome)))
+        found.heard.append(Heard(outcome.spec.treatment, self._trials.assess(outcome)))
         verdict = "recovers" if self._known[names] else "does not recover"
-        self._episode.conclude(outcome, verdict)
+        self._trials.conclude(outcome, verdict)
         return outcome
 
     def _check(self, outcome: Outcome) -> None:
@@ -143,7 +143,7 @@ class SettingSearch:
         """
         ending = outcome.trace.ending
         if ending is None or not ending.planned:
-            self._episode.conclude(outcome, "fails")
+            self._trials.conclude(outcome, "fails")
             message = f": {ending.message}" if ending and ending.message else ""
             raise WorkloadError(
                 f"the good configuration fails by itself ({outcome.status} after "

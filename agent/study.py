@@ -41,6 +41,13 @@ __all__ = ["Asked", "Candidate", "Heard", "Study"]
 optuna.logging.set_verbosity(optuna.logging.CRITICAL)
 
 State = Literal["completed", "pruned", "failed", "running"]
+Sampler = Literal["weighted", "tpe", "random"]
+"""Who proposes what was not enqueued.
+
+``weighted`` draws by the weights of the candidates until there is enough to learn from, and leaves
+it to a tree-structured Parzen estimator then; ``tpe`` is that estimator alone, and ``random``
+draws evenly: both are blind to the weights.
+"""
 
 _STATES: dict[TrialState, State] = {
     TrialState.COMPLETE: "completed",
@@ -49,6 +56,7 @@ _STATES: dict[TrialState, State] = {
     TrialState.RUNNING: "running",
 }
 _POINTS = 64  # a report is flushed to disk and takes 6 ms: curves are thinned to so many points
+_STARTUP = 10  # random trials of a blind estimator before it learns: Optuna's own default
 _ATTEMPTS = 4  # at getting something new from the sampler, before an untried treatment is picked
 
 
@@ -91,6 +99,7 @@ class Study:
         base: Treatment that every trial contains besides the candidate.
         control: Curve of the metric in the untreated run of the seed that is searched on;
             without it nothing is pruned.
+        sampler: Who proposes what was not enqueued.
     """
 
     def __init__(
@@ -102,6 +111,7 @@ class Study:
         seed: int = 0,
         base: Treatment = CONTROL,
         control: Series | None = None,
+        sampler: Sampler = "weighted",
     ) -> None:
         self.objective = objective
         self._candidates = {candidate.key: candidate for candidate in candidates}
@@ -110,13 +120,13 @@ class Study:
         self._base = base
         self._judge = Judge(objective, control or Series())
         self._running: dict[int, tuple[optuna.Trial, Curve]] = {}
-        self._startup = len(candidates) + 2
+        self._startup = len(candidates) + 2 if sampler == "weighted" else 0
         name = f"{name}-{_fingerprint(candidates, objective, base)}"
         self._study = _open(name, storage, objective, _Pruner(self._judge))
         self._fail_orphans()
         done = len(self._study.trials)
         self._random = random.Random(f"{seed}/{done}")
-        self._study.sampler = _sampler(seed + done, self._startup)
+        self._study.sampler = _sampler(sampler, seed + done, self._startup)
 
     def enqueue(self, action: Action) -> bool:
         """Have this action heard before anything that the sampler proposes.
@@ -330,12 +340,14 @@ def _drop_torn_line(path: Path) -> None:
             journal.truncate(content.rfind(b"\n") + 1)
 
 
-def _sampler(seed: int, startup: int) -> optuna.samplers.BaseSampler:
+def _sampler(sampler: Sampler, seed: int, startup: int) -> optuna.samplers.BaseSampler:
+    if sampler == "random":
+        return optuna.samplers.RandomSampler(seed=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         return optuna.samplers.TPESampler(
             seed=seed,
-            n_startup_trials=startup,
+            n_startup_trials=startup or _STARTUP,
             multivariate=True,
             group=True,  # each candidate's parameters are a space of their own
             constant_liar=True,

@@ -2,18 +2,18 @@
 
 ``trace.parquet`` has the columns ``phase`` (``train``, ``eval`` or ``metric``), ``where`` (for a
 metric: where it was read), ``name``, ``step`` and ``value``, in the order they were recorded;
-``trace.json`` has the module tree, the loss terms, what was applied, the notes and the ending.
+``trace.json`` has the events of all the rest: the module tree, the loss terms, the optimizers, what
+was applied, the notes, the ending.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from probes.trace import Ending, MetricSeries, ModuleInfo, Series, TermInfo, Trace
+from probes.trace import MetricSeries, Series, Trace
 
 TABLE = "trace.parquet"
 REST = "trace.json"
@@ -38,15 +38,8 @@ def write_trace(trace: Trace, folder: Path) -> None:
     schema = pyarrow.schema({**kinds, "value": pyarrow.float64()})
     table = pyarrow.table(columns, schema=schema)
     parquet.write_table(table, folder / TABLE, compression="zstd")
-    rest = {
-        "steps": trace.steps,
-        "modules": [asdict(module) for module in trace.modules.values()],
-        "terms": [asdict(term) for term in trace.terms.values()],
-        "applied": trace.applied,
-        "notes": trace.notes,
-        "ending": asdict(trace.ending) if trace.ending else None,
-    }
-    (folder / REST).write_text(json.dumps(rest, indent=1, default=str), encoding="utf-8")
+    facts = list(trace.facts())
+    (folder / REST).write_text(json.dumps(facts, indent=1, default=str), encoding="utf-8")
 
 
 def read_trace(path: Path) -> Trace:
@@ -54,7 +47,7 @@ def read_trace(path: Path) -> Trace:
     from pyarrow import parquet
 
     folder = path if path.is_dir() else path.parent
-    trace = Trace()
+    trace = Trace.of(json.loads((folder / REST).read_text(encoding="utf-8")))
     table = parquet.read_table(folder / TABLE).to_pydict()
     for phase, where, name, step, value in zip(*table.values(), strict=True):
         series: Series
@@ -63,11 +56,6 @@ def read_trace(path: Path) -> Trace:
         else:
             series = trace.signals.setdefault((phase, where, name), Series())
         series.append(step, value)
-    rest = json.loads((folder / REST).read_text(encoding="utf-8"))
-    trace.steps, trace.applied, trace.notes = rest["steps"], rest["applied"], rest["notes"]
-    trace.modules = {fields["where"]: ModuleInfo(**fields) for fields in rest["modules"]}
-    trace.terms = {fields["where"]: TermInfo(**fields) for fields in rest["terms"]}
-    trace.ending = Ending(**rest["ending"]) if rest["ending"] else None
     return trace
 
 

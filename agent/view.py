@@ -38,7 +38,7 @@ _MOST_TRIALS = 8
 
 @contextmanager
 def watching(
-    stream: TextIO, script: str, budget: float, detail: Detail = "normal"
+    stream: TextIO, script: str, budget: float, detail: Detail = "normal", live: bool = True
 ) -> Iterator[Listener]:
     """A listener that shows the diagnosis on ``stream`` for as long as the context is open.
 
@@ -47,17 +47,19 @@ def watching(
         script: The script as the user named it.
         budget: What may be spent on trials, in untreated runs; the time left is told from it.
         detail: ``quiet`` shows nothing; ``verbose`` also tells when a trial starts.
+        live: Whether a terminal may show a board; else it gets lines, too.
     """
     board = Board(script, budget)
     if detail == "quiet":
         yield lambda event: None
         return
     console = ReportConsole(stream)
-    if not _is_terminal(stream) or not console.is_terminal or console.is_dumb_terminal:
+    if not live or not _is_terminal(stream) or not console.is_terminal or console.is_dumb_terminal:
         yield _lines(board, detail, lambda line: console.print(line, soft_wrap=True))
         return
-    with Live(BoardPicture(board), console=console, refresh_per_second=8, transient=True) as live:
-        above = live.console
+    picture = BoardPicture(board)
+    with Live(picture, console=console, refresh_per_second=8, transient=True) as shown:
+        above = shown.console
         yield _lines(board, detail, lambda line: above.print(line, soft_wrap=True), brief=True)
 
 

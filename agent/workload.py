@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from agent.candidate import write_treatment
 from probes.objective import Objective
 from probes.trace import Status, Trace
 from remedies.treatment import CONTROL, Treatment
@@ -67,6 +68,11 @@ class TrialSpec:
     treatment: Treatment = CONTROL
     seed: int = 0
     max_steps: int | None = None
+
+    @property
+    def key(self) -> tuple[str, int, int | None]:
+        """What tells it apart from other trials, whatever their numbers."""
+        return write_treatment(self.treatment), self.seed, self.max_steps
 
 
 @dataclass

@@ -73,7 +73,7 @@ class Registry(Generic[U]):
 
     def keys(self) -> list[str]:
         """All codes and names."""
-        return [key for unit in self for key in (unit.code, unit.name)]
+        return [key for unit in self for key in dict.fromkeys((unit.code, unit.name))]
 
     @property
     def _kind(self) -> str:

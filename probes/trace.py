@@ -29,7 +29,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 Event = dict[str, Any]
@@ -333,6 +333,26 @@ class Trace:
             event["name"], MetricSeries(source=event.get("source", "printed"))
         )
         series.append(event["step"], event["value"])
+
+    def facts(self) -> Iterator[Event]:
+        """The events of all but signals and metrics: `of` makes the same of them again."""
+        yield {"event": "progress", "step": self.steps}
+        kinds: dict[str, Iterable[Any]] = {
+            "module": self.modules.values(),
+            "term": self.terms.values(),
+            "noise": self.noises.values(),
+            "loop": self.loops.values(),
+            "optimizer": self.optimizers.values(),
+            "activation": self.activations.values(),
+            "attention": self.attentions.values(),
+            "nonfinite": [self.non_finite] if self.non_finite else [],
+        }
+        for kind, found in kinds.items():
+            yield from ({"event": kind, **asdict(info)} for info in found)
+        yield from self.applied
+        yield from ({"event": "note", "text": note} for note in self.notes)
+        if self.ending is not None:
+            yield {"event": "ending", **asdict(self.ending)}
 
     def before(self, step: int) -> Trace:
         """What the trace of a run would be that was stopped after so many steps."""

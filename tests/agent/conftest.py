@@ -1,7 +1,11 @@
 import hashlib
 import json
+import socket
+import subprocess
 import sys
+import tempfile
 import textwrap
+import time
 import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +28,45 @@ def ray() -> Iterator[None]:
     """One local Ray for all tests: a launcher joins what it finds in its process."""
     with connected("local", 4):
         yield
+
+
+@pytest.fixture
+def cluster() -> Iterator[str]:
+    """Address of a cluster of one node."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with tempfile.TemporaryDirectory(
+        prefix="ray-", dir="/tmp", ignore_cleanup_errors=True
+    ) as folder:
+        head = subprocess.Popen(
+            [
+                Path(sys.executable).parent / "ray",
+                *("start", "--head", "--block", f"--port={port}", "--num-cpus=2"),
+                *("--node-ip-address=127.0.0.1", "--include-dashboard=false"),
+                f"--temp-dir={folder}",
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            _wait_for(port)
+            yield f"127.0.0.1:{port}"
+        finally:
+            # Not "ray stop", which ends every other Ray of this machine, too.
+            head.terminate()
+            head.wait(30)
+
+
+def _wait_for(port: int) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError:
+            time.sleep(0.2)
+    raise TimeoutError("the cluster does not start")
 
 
 @pytest.fixture

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -41,45 +37,6 @@ def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
         timeout=120,
         env={**os.environ, **environment},
     )
-
-
-@pytest.fixture
-def cluster() -> Iterator[str]:
-    """Address of a cluster of one node."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with tempfile.TemporaryDirectory(
-        prefix="ray-", dir="/tmp", ignore_cleanup_errors=True
-    ) as folder:
-        head = subprocess.Popen(
-            [
-                Path(sys.executable).parent / "ray",
-                *("start", "--head", "--block", f"--port={port}", "--num-cpus=2"),
-                *("--node-ip-address=127.0.0.1", "--include-dashboard=false"),
-                f"--temp-dir={folder}",
-            ],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            wait_for(port)
-            yield f"127.0.0.1:{port}"
-        finally:
-            # Not "ray stop", which ends every other Ray of this machine, too.
-            head.terminate()
-            head.wait(30)
-
-
-def wait_for(port: int) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
-        except OSError:
-            time.sleep(0.2)
-    raise TimeoutError("the cluster does not start")
 
 
 def test_the_cluster_that_ray_address_names_runs_the_trials(cluster: str, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from agent.command_line import command_line
         ["train.py", "--lr", "0.1", "a b", "$HOME"],
         ["--metric", "val acc:max", "--seeds", "5", "--budget", "7.5", "--observe", "train.py"],
         ["--only", "P101", "--only", "R101", "--skip", "P102", "--try", "R301", "train.py"],
+        ["--no-experience", "--policy", "random", "train.py"],
         ["--good", "--lr '0.1 2'", "train.py", "--lr", "3"],
         ["--timeout", "12.5", "--max-steps", "100", "--cpus", "2", "--memory", "2GB", "train.py"],
         ["--max-batches-per-epoch", "3", "--gpus", "0.5", "--time-budget", "60", "train.py"],

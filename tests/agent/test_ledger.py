@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.cli import main
 from agent.diagnosis import (
     Cost,
     Diagnosis,
@@ -22,11 +23,11 @@ from agent.diagnosis import (
     WorkloadSummary,
 )
 from agent.errors import InfrastructureError, UsageError
-from agent.ledger import Ledger, read_trace
+from agent.experience import Record
+from agent.ledger import Ledger, experience_of, read_trace
 from agent.records import TrialRecord
 from agent.request import Request
 from agent.store import Store
-from agent.trace_file import write_trace
 from agent.workload import Limits, Outcome, TrialSpec, Workload
 from probes.symptom import Symptom
 from probes.trace import Trace
@@ -158,6 +159,37 @@ def artifact(client, run, name, folder):
     return Path(client.download_artifacts(run.info.run_id, name, str(folder)))
 
 
+class TestExperience:
+    def test_it_is_what_the_diagnoses_confirmed(self, recorded, home):
+        found = experience_of("agent", None, home).records
+        assert found["P101", "R101"] == Record(confirmed=1)
+
+    def test_a_reviewer_has_the_last_word(self, recorded, home, client):
+        client.set_tag(recorded.run_id, "agent.review", "rejected")
+        found = experience_of("agent", None, home).records
+        assert found["P101", "R101"] == Record(rejected=1)
+        client.delete_tag(recorded.run_id, "agent.review")
+
+    def test_the_next_diagnosis_has_it(self, recorded, home):
+        ledger = Ledger(None, "agent", home)
+        ledger.start(make_request())
+        assert ledger.experience.records["P101", "R101"] == Record(confirmed=1)
+        ledger.abort("KeyboardInterrupt: ")
+        ledger.close()
+
+    def test_an_experiment_that_is_not_there_has_none(self, recorded, home):
+        assert experience_of("nowhere", None, home).records == {}
+
+    def test_it_is_shown_with_prior_and_chance(self, recorded, home, monkeypatch, capsys):
+        monkeypatch.setenv("AGENT_HOME", str(home))
+        assert main(["experience", "P101"]) == 0
+        shown = capsys.readouterr().out
+        assert "swap-norm" in shown and "1 of 1" in shown and "0.84" in shown
+        assert main(["experience", "P702"]) == 0
+        assert "no diagnosis" in capsys.readouterr().out
+        assert main(["experience", "swap-nrom"]) == 2
+
+
 class TestDiagnosis:
     def test_the_run_says_what_came_of_it(self, parent):
         tags = parent.data.tags
@@ -281,24 +313,6 @@ class TestTrials:
         expected, trace = make_trace(level=0.8), read_trace(folder / "trace.parquet")
         assert trace.metrics == expected.metrics
         assert trace.modules == expected.modules
-
-
-def test_a_trace_survives_the_disk(tmp_path):
-    expected = make_trace(broken=True)
-    write_trace(expected, tmp_path)
-    trace = read_trace(tmp_path)
-    assert list(trace.signals) == list(expected.signals)
-    assert list(trace.metrics) == list(expected.metrics)
-    assert repr(trace.signals) == repr(expected.signals)  # NaN differs from itself, not its repr
-    assert repr(trace.metrics) == repr(expected.metrics)
-    for name in ("modules", "terms", "applied", "notes", "steps", "ending"):
-        assert getattr(trace, name) == getattr(expected, name), name
-
-
-def test_an_empty_trace_survives_the_disk(tmp_path):
-    write_trace(Trace(), tmp_path)
-    trace = read_trace(tmp_path)
-    assert (trace.signals, trace.metrics, trace.ending) == ({}, {}, None)
 
 
 def test_a_diagnosis_that_dies_is_marked(home, client):

@@ -34,7 +34,7 @@ def test_every_option_reaches_the_request(controller: FakeController) -> None:
         "--max-batches-per-epoch 8 --time-budget 90 "
         "--cpus 2 --gpus 0.5 --memory 2GB --only p101 --only swap-norm --skip R401 "
         "--try inject-noise --slots 3 --address ray://head:10001 --tracking-uri sqlite:///x.db "
-        "--experiment mine --observe --resume abc123"
+        "--experiment mine --observe --resume abc123 --policy TPE --no-experience"
     )
     assert main(["diagnose", *options.split(), "train.py"]) == 0
     asked = controller.request
@@ -46,6 +46,7 @@ def test_every_option_reaches_the_request(controller: FakeController) -> None:
     assert (asked.metric, asked.mode) == ("val/loss", "min")
     assert (asked.seeds, asked.seed_base, asked.budget, asked.slots) == (5, 7, 9.5, 3)
     assert asked.only == ("P101", "R101")
+    assert (asked.policy, asked.experience) == ("tpe", False)
     assert (asked.skip, asked.offer) == (("R401",), ("R401",))
     assert (asked.address, asked.tracking_uri) == ("ray://head:10001", "sqlite:///x.db")
     assert (asked.experiment, asked.observe, asked.resume) == ("mine", True, "abc123")
@@ -109,6 +110,8 @@ def test_memory_that_makes_no_sense(text: str) -> None:
     [
         (["--only", "P999x", "train.py"], "no such code or name: 'P999x'"),
         (["--skip", "swap-nrom", "train.py"], "Did you mean swap-norm"),
+        (["--policy", "rnked", "train.py"], "Did you mean ranked?"),
+        (["--policy", "wise", "train.py"], "known: interactive, random, ranked, tpe"),
         (["--try", "P101", "train.py"], "no such code or name: 'P101'. Did you mean R101?"),
         (["--metric", ":max", "train.py"], "--metric needs a name"),
         (["--seeds", "1", "train.py"], "'--seeds': 1 is not in the range"),

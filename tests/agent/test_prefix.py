@@ -6,8 +6,8 @@ from typing import Any, cast
 
 import pytest
 
-from agent.episode import Episode
 from agent.prefix import choose, cut
+from agent.trials import Trials
 from agent.workload import Outcome, TrialSpec
 from probes.objective import Objective
 from probes.symptom import Symptom
@@ -99,12 +99,12 @@ class Launcher:
 
 def test_trials_on_a_prefix_are_stopped_there_and_cost_one_each() -> None:
     launcher = Launcher()
-    episode = Episode(cast(Any, launcher), lambda progress: None, lambda *_: None, ())
+    trials = Trials(cast(Any, launcher), lambda progress: None, lambda *_: None, ())
     whole = long_run()
-    episode._keep(whole)
-    assert episode.spent == 1.0
-    episode.shorten(cut(whole, 251), 251)
-    episode.start((), 1, "confirm")
+    trials._keep(whole)
+    assert trials.spent == 1.0
+    trials.shorten(cut(whole, 251), 251)
+    trials.start((), 1, "confirm")
     assert launcher.specs[0].max_steps == 251
-    assert episode.controls[0].trace.steps == 251
-    assert (episode.spent, episode.steps) == (1.0, 1000)
+    assert trials.controls[0].trace.steps == 251
+    assert (trials.spent, trials.steps) == (1.0, 1000)

@@ -18,7 +18,7 @@ _FORCED = ("scale-learning-rate", "inject-noise", "average-weights", "enlarge-ba
 @click.option("--runs", default=10, help="Diagnoses of each script.")
 def main(runs: int) -> None:
     """Print how often each script ended how."""
-    forced = [word for name in _FORCED for word in ("--try", name)]
+    forced = ["--no-experience", *(word for name in _FORCED for word in ("--try", name))]
     for name in _SCRIPTS:
         script = ROOT / "tests" / "healthy" / name
         verdicts = [

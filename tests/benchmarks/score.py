@@ -49,7 +49,7 @@ class Score:
 def score(sick: Sick, seed_base: int) -> Score:
     """Diagnose a sick script and its healthy twin."""
     offered = [word for rival in sick.rivals for word in ("--try", rival)]
-    answer = diagnose(sick.script, sick.args, seed_base, *offered)
+    answer = diagnose(sick.script, sick.args, seed_base, "--no-experience", *offered)
     same = [symptom for symptom in _alarms(answer) if symptom["code"] == sick.symptom]
     fix = answer["fix"]
     used = {action["name"] for action in fix["treatment"]} if fix else set()

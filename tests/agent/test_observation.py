@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from agent.assessment import Assessment
-from agent.conclusion import by_gain, check_baseline
 from agent.errors import WorkloadError
-from agent.search import Heard
+from agent.observation import check_baseline
 from agent.workload import Outcome, TrialSpec
-from probes import Objective
 from probes.symptom import Symptom
 from probes.trace import Ending, Trace
-from remedies import remedies
 
 DIVERGED = Symptom(
     code="P301", name="non-finite-training", severity=1.0, where="loss", message="gone"
@@ -64,47 +60,6 @@ def test_a_crash_is_none_of_the_training() -> None:
 @pytest.mark.parametrize("status", ["completed", "stopped"])
 def test_a_planned_end_is_fine(status: str) -> None:
     check_baseline(run(status=status), [])
-
-
-def heard(remedy: str, value: float, control: float = 0.2) -> Heard:
-    """A treatment of stale norms that recovers the metric."""
-    treatment = (remedies[remedy].default("norm"),)
-
-    def outcome(final: float, treatment: object = ()) -> Outcome:
-        found = run(status="completed")
-        found.trace.feed({"event": "metric", "name": "val_acc", "step": 100, "value": final})
-        for action in treatment:  # type: ignore[attr-defined]
-            applied = {"event": "applied", "remedy": action.remedy, "target": "norm"}
-            found.trace.feed({**applied, "detail": "", "step": 0})
-        return Outcome(TrialSpec(0, treatment), found.trace)  # type: ignore[arg-type]
-
-    metric = Objective(name="val_acc", mode="max")
-    cleared = ("P102",)
-    treated = outcome(value, treatment)
-    return Heard(treatment, Assessment(treated, outcome(control), metric, (), cleared, (), ()))
-
-
-def names(ranked: list[Heard]) -> list[str]:
-    return [one.treatment[0].name for one in ranked]
-
-
-def test_the_better_treatment_comes_first() -> None:
-    found = [heard("swap-norm", 0.7), heard("reestimate-statistics", 0.9)]
-    assert names(by_gain(found)) == ["reestimate-statistics", "swap-norm"]
-    assert by_gain([]) == []
-
-
-def test_of_two_that_tie_the_likelier_comes_first() -> None:
-    found = [heard("reestimate-statistics", 1.0), heard("swap-norm", 0.998)]
-    assert names(by_gain(found)) == ["swap-norm", "reestimate-statistics"]
-
-
-def test_nothing_ties_where_the_control_has_no_value() -> None:
-    found = [
-        heard("reestimate-statistics", 1.0, control=float("nan")),
-        heard("swap-norm", 0.3, control=float("nan")),
-    ]
-    assert names(by_gain(found)) == ["reestimate-statistics", "swap-norm"]
 
 
 def test_an_exception_that_a_symptom_explains_is_explained() -> None:

@@ -1,10 +1,10 @@
-"""What an episode remembers."""
+"""What an trials remembers."""
 
 from __future__ import annotations
 
 from typing import Any, cast
 
-from agent.episode import Episode
+from agent.trials import Trials
 from agent.workload import Outcome, TrialSpec
 from probes.base import Probe
 from probes.objective import Objective
@@ -34,12 +34,12 @@ def outcome(number: int, seed: int, treated: bool) -> Outcome:
 
 def test_the_symptoms_of_a_control_are_read_once_per_seed() -> None:
     probe = Counting()
-    episode = Episode(cast(Any, None), lambda progress: None, lambda *_: None, [cast(Probe, probe)])
-    episode.objective = Objective(name="acc", mode="max")
+    trials = Trials(cast(Any, None), lambda progress: None, lambda *_: None, [cast(Probe, probe)])
+    trials.objective = Objective(name="acc", mode="max")
     for seed in (1, 2):
-        episode.controls[seed] = outcome(seed, seed, treated=False)
+        trials.controls[seed] = outcome(seed, seed, treated=False)
         for _ in range(3):
-            episode.assess(outcome(9, seed, treated=True))
-    for control in episode.controls.values():
+            trials.assess(outcome(9, seed, treated=True))
+    for control in trials.controls.values():
         assert sum(trace is control.trace for trace in probe.read_traces) == 1
     assert len(probe.read_traces) == 2 + 6

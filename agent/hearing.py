@@ -1,0 +1,185 @@
+"""Hears treatments: each gets one trial, held against the control of the search seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agent.assessment import Assessment
+from agent.study import Study
+from agent.trials import Trials
+from agent.workload import Outcome
+from probes.trace import Event, Trace
+from remedies import remedies
+from remedies.treatment import Treatment
+
+_TIED = 0.95
+"""Share of the best gain from which one run cannot tell which of two treatments is the better."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One treatment that was tried on the search seed.
+
+    Attributes:
+        treatment: What was changed.
+        assessment: What came of it.
+        pruned: Whether it was stopped early, being worse than the control all along.
+    """
+
+    treatment: Treatment
+    assessment: Assessment
+    pruned: bool = False
+
+    @property
+    def recovers(self) -> bool:
+        """Whether it is worth confirming."""
+        return not self.pruned and self.assessment.recovers
+
+
+class Hearing:
+    """Hears treatments on one seed, and remembers what came of them.
+
+    Args:
+        trials: Runs them.
+        seed: Trial seed of the search; its control must have run.
+        budget: What may have been spent in all when the last trial ends, in baseline runs.
+    """
+
+    def __init__(self, trials: Trials, seed: int, budget: float) -> None:
+        self._trials = trials
+        self._seed = seed
+        self._budget = budget
+        self.heard: list[Heard] = []
+
+    def affordable(self, running: int = 0) -> bool:
+        """Whether one more trial fits into the budget, besides those that run."""
+        return self._trials.spent + running + 1 <= self._budget
+
+    def known(self, treatment: Treatment) -> Heard | None:
+        """What came of a treatment that was heard already."""
+        return next((heard for heard in self.heard if heard.treatment == treatment), None)
+
+    def hear(self, treatment: Treatment) -> Heard | None:
+        """Give a treatment its trial, unless it had one; None where the budget is spent."""
+        if (known := self.known(treatment)) is not None:
+            return known
+        if not self.affordable():
+            return None
+        self._trials.start(treatment, self._seed, "search")
+        return self._read(self._trials.next())
+
+    def run(self, study: Study, trials: int) -> list[Heard]:
+        """Run up to so many trials of a study, as many at a time as there are slots."""
+        running: dict[int, int] = {}
+        pruned: set[int] = set()
+        found: list[Heard] = []
+
+        def watch(number: int, event: Event) -> bool:
+            value = self._metric_value(event)
+            if number not in running or number in pruned or value is None:
+                return False
+            study.report(running[number], event["step"], value)
+            if study.should_prune(running[number]):
+                pruned.add(number)
+            return number in pruned
+
+        while trials or running:
+            while trials and len(running) < self._trials.slots:
+                trials -= 1
+                asked = study.ask() if self.affordable(len(running)) else None
+                if asked is None:
+                    trials = 0
+                    break
+                if (known := self.known(asked.treatment)) is not None:
+                    study.tell(asked.number, known.assessment.value)
+                    continue
+                number = self._trials.start(asked.treatment, self._seed, "search")
+                running[number] = asked.number
+            if running:
+                outcome = self._trials.next(watch)
+                number = outcome.spec.number
+                heard = self._read(outcome, number in pruned)
+                _tell(study, running.pop(number), heard)
+                found.append(heard)
+        return found
+
+    def _metric_value(self, event: Event) -> float | None:
+        objective = self._trials.objective
+        if event["event"] == "metric" and objective and event["name"] == objective.name:
+            return float(event["value"])
+        return None
+
+    def _read(self, outcome: Outcome, pruned: bool = False) -> Heard:
+        pruned = pruned and outcome.status == "cancelled"
+        heard = Heard(outcome.spec.treatment, self._trials.assess(outcome), pruned)
+        self.heard.append(heard)
+        self._trials.conclude(outcome, _verdict(heard))
+        return heard
+
+
+def _verdict(heard: Heard) -> str:
+    if heard.pruned:
+        return "pruned"
+    if heard.assessment.broken and not heard.assessment.reported:
+        return "failed"
+    return "recovers" if heard.recovers else "refuted"
+
+
+def _tell(study: Study, asked: int, heard: Heard) -> None:
+    match _verdict(heard):
+        case "pruned":
+            study.tell_pruned(asked)
+        case "failed":
+            study.tell_failed(asked)
+        case _:
+            study.tell(asked, heard.assessment.value)
+
+
+def by_gain(heard: Sequence[Heard]) -> list[Heard]:
+    """The treatments that recovered the metric, the largest gain first.
+
+    Of those that tie with the best one, the smaller and the likelier come first.
+    """
+    ranked = sorted((h for h in heard if h.recovers), key=lambda h: -h.assessment.gain)
+    if not ranked or not ranked[0].assessment.comparable:
+        return ranked
+    tied = [h for h in ranked if h.assessment.gain >= _TIED * ranked[0].assessment.gain]
+    return sorted(tied, key=lambda h: (len(h.treatment), -_likelihood(h))) + ranked[len(tied) :]
+
+
+def _likelihood(heard: Heard) -> float:
+    """How likely the last remedy of a treatment was to cure what it cured, before it was tried."""
+    treats = remedies[heard.treatment[-1].remedy].treats
+    return max((treats.get(code, 0.0) for code in heard.assessment.cleared), default=0.0)
+
+
+def explain(heard: Heard, best: Heard | None, trace: Trace) -> str:
+    """Why a treatment is not the fix, in one sentence."""
+    assessment, objective = heard.assessment, heard.assessment.objective
+    before = assessment.control.value(objective)
+    change = f"{objective.name} {before:.4g} -> {assessment.value:.4g}"
+    if heard.pruned:
+        return f"stopped early: {objective.name} stayed below the untreated run's"
+    ending = trace.ending
+    if assessment.broken:
+        return f"the treated run ended {assessment.treated.status}: {ending and ending.message}"
+    if assessment.inert:
+        return "it found nothing to change in the program"
+    if assessment.unchanged:
+        return (
+            f"it makes no difference: bit for bit the same training ({objective.name} {before:.4g})"
+        )
+    if assessment.raised:
+        return f"it brings {', '.join(assessment.raised)} ({change})"
+    if assessment.gain <= 0 and assessment.cleared:
+        cleared = ", ".join(assessment.cleared)
+        return f"treats the symptom, not the cause: {cleared} gone, {change}"
+    if assessment.gain <= 0:
+        return f"no improvement: {change}"
+    if assessment.remaining:
+        stays = "remains" if len(assessment.remaining) == 1 else "remain"
+        return f"{', '.join(assessment.remaining)} {stays} ({change})"
+    if best is not None and best is not heard:
+        return f"recovers too ({change}), but {best.treatment[-1]} does better; not confirmed"
+    return change

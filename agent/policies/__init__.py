@@ -1,0 +1,13 @@
+"""Policies: who chooses what to try next in a debugging session."""
+
+from agent.policies.base import Policy
+from probes.registry import Registry
+
+__all__ = ["Policy", "policies"]
+
+policies: Registry[Policy] = Registry(
+    Policy,  # type: ignore[type-abstract]
+    package="agent.policies",
+    group="agent.policies",
+)
+"""All policies, by their names."""

@@ -1,0 +1,24 @@
+"""Which probes and remedies a request leaves in use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+from agent.request import Request
+from probes.base import Probe
+from remedies.base import Remedy
+
+Unit = TypeVar("Unit", Probe, Remedy)
+
+
+def selected(registry: Iterable[Unit], request: Request) -> list[Unit]:
+    """The units that ``--only`` and ``--skip`` leave; ``--only`` of one kind leaves the other."""
+    units = list(registry)
+
+    def named(unit: Unit, keys: tuple[str, ...]) -> bool:
+        return bool({unit.code.lower(), unit.name.lower()} & {key.lower() for key in keys})
+
+    if any(named(unit, request.only) for unit in units):
+        units = [unit for unit in units if named(unit, request.only)]
+    return [unit for unit in units if not named(unit, request.skip)]
