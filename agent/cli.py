@@ -26,6 +26,7 @@ from agent.options import (
     where_to_run,
 )
 from agent.preflight import check_target
+from agent.stored import apply_command, report_command, review_command
 from agent.streams import make_streams_safe, stdout_for_json_only
 from agent.sync import sync_command
 from agent.text import plain
@@ -75,6 +76,9 @@ def cli() -> None:
 
 cli.add_command(list_command)
 cli.add_command(explain_command)
+cli.add_command(report_command)
+cli.add_command(review_command)
+cli.add_command(apply_command)
 cli.add_command(triage_command)
 cli.add_command(sync_command)
 cli.add_command(experience_command)

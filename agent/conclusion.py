@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agent import setting_answer
+from agent.command_line import command_line
 from agent.confirm import Confirmation, summarise
 from agent.diagnosis import (
     Cost,
@@ -15,6 +16,7 @@ from agent.diagnosis import (
     Verdict,
     WorkloadSummary,
 )
+from agent.excerpts import excerpts
 from agent.findings import Findings
 from agent.hearing import Heard, by_gain, explain
 from agent.patch import write_patch
@@ -44,6 +46,8 @@ def draw(
         cost=cost,
         mlflow=entry,
         error=error,
+        excerpts=excerpts(findings.symptoms, request.workload.directory, request.workload.script),
+        command=command_line(request),
     )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import html
+import json
+import math
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -84,6 +86,22 @@ class Tried(_Record):
     reason: str = ""
 
 
+class PatchCheck(_Record):
+    """What came of running the patched script, untreated, on the confirmation seeds.
+
+    Attributes:
+        passed: Whether it recovers the metric as the treatment does; only then it is offered.
+        reason: Why, in one sentence.
+        metric: Final metric of the patched script by seed.
+        files: SHA-256 of each file that the patch changes, as it was diagnosed.
+    """
+
+    passed: bool
+    reason: str
+    metric: dict[int, float] = {}
+    files: dict[str, str] = {}
+
+
 class Fix(_Record):
     """A confirmed treatment with its statistics.
 
@@ -96,6 +114,7 @@ class Fix(_Record):
         noise: Standard deviation of the untreated metric over the confirmation seeds.
         advice: What to change in the script, for a person.
         patch: Unified diff, where the change can be written as one.
+        patch_check: How the patched script did; None where it was not run.
     """
 
     treatment: Treatment
@@ -107,6 +126,7 @@ class Fix(_Record):
     noise: float = 0.0
     advice: str = ""
     patch: str | None = None
+    patch_check: PatchCheck | None = None
 
 
 class SettingDifference(_Record):
@@ -169,6 +189,22 @@ class Cost(_Record):
     parts: dict[str, float] = {}
 
 
+class Excerpt(_Record):
+    """Lines of the source as it was diagnosed, around a place that a symptom names.
+
+    Attributes:
+        file: As symptoms name it, ``train.py``.
+        first: Number of the first line.
+        lines: The text, line by line.
+        marked: Numbers of the lines that symptoms name.
+    """
+
+    file: str
+    first: int
+    lines: tuple[str, ...]
+    marked: tuple[int, ...] = ()
+
+
 class LedgerEntry(_Record):
     """Where the diagnosis is recorded in MLflow."""
 
@@ -191,6 +227,8 @@ class Diagnosis(_Record):
     cost: Cost = Cost()
     mlflow: LedgerEntry | None = None
     error: str | None = None
+    excerpts: tuple[Excerpt, ...] = ()
+    command: str = Field(default="", description="The command line that asks for it again.")
 
     def __repr__(self) -> str:
         """The report as plain text: what an interactive session shows."""
@@ -204,3 +242,27 @@ class Diagnosis(_Record):
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(repr(self))}</pre>"
+
+
+def read_diagnosis(text: str) -> Diagnosis:
+    """A diagnosis from its JSON, in which null stands for numbers that JSON does not have.
+
+    Raises:
+        ValueError: It is no diagnosis, or one of another version.
+    """
+    found = json.loads(text)
+    if not isinstance(found, dict):
+        raise ValueError("no diagnosis")
+    fix, tried = found.get("fix") or {}, found.get("tried") or ()
+    places = [symptom.get("evidence") for symptom in found.get("symptoms") or ()]
+    places += [entry.get(name) for entry in tried for name in ("metric", "control")]
+    places += [fix, fix.get("metric_before"), fix.get("metric_after")]
+    for numbers in filter(None, places):
+        numbers |= {
+            name: math.nan
+            for name, value in numbers.items()
+            if value is None and name not in ("patch", "patch_check")
+        }
+    if "ci" in fix:
+        fix["ci"] = [math.nan if value is None else value for value in fix["ci"]]
+    return Diagnosis.model_validate(found)

@@ -19,8 +19,9 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent.artifacts import FOLDER, prepare, tables, write_report
 from agent.candidate import read_treatment
-from agent.diagnosis import Diagnosis, LedgerEntry, Tried
+from agent.diagnosis import Diagnosis, LedgerEntry, Tried, read_diagnosis
 from agent.errors import AgentError, InfrastructureError, UsageError
 from agent.experience import NONE, Experience, gather
 from agent.records import (
@@ -43,7 +44,7 @@ from agent.workload import Outcome, TrialSpec
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Metric
+    from mlflow.entities import Metric, Run
 
 __all__ = ["Ledger", "read_trace"]
 
@@ -179,6 +180,7 @@ class Ledger:
             book = _Book(self._store, self._experiment, start)
             self._known, self._experience = book.known, book.experience
             self._entry.set_result(book.entry)
+            prepare()
         except Exception as error:
             self._error = error
             self._entry.set_exception(self._failure(error))
@@ -266,18 +268,10 @@ class _Book:
             [self._experiment], f"tags.`mlflow.parentRunId` = '{parent}'", max_results=1000
         )
         for run in runs:
-            tags, times = run.data.tags, run.info
-            if times.status == "RUNNING" or tags.get("agent.ending") == "cancelled":
+            tags = run.data.tags
+            if run.info.status == "RUNNING" or tags.get("agent.ending") == "cancelled":
                 continue
-            with tempfile.TemporaryDirectory(prefix="agent-trace-") as folder:
-                for name in (TABLE, REST):
-                    self._client.download_artifacts(run.info.run_id, name, folder)
-                trace = read_trace(Path(folder))
-            treatment = read_treatment(tags["agent.treatment"])
-            stop = int(tags["agent.max-steps"]) if "agent.max-steps" in tags else None
-            spec = TrialSpec(int(tags["agent.trial"]), treatment, int(tags["agent.seed"]), stop)
-            seconds = (times.end_time - times.start_time) / 1000
-            outcome = Outcome(spec, trace, times.start_time / 1000, seconds)
+            outcome = read_outcome(self._client, run)
             self._trials[run.info.run_id] = TrialRecord(outcome, tags["agent.part"])
             yield outcome
 
@@ -305,8 +299,20 @@ class _Book:
         self._log(self._parent, tags=record.tags, points=points)
         for name, text in record.files.items():
             self._client.log_text(self._parent, hide(text, self._secrets), name)
+        try:
+            self._write_report(record.diagnosis)
+        except Exception as error:  # The record is whole without it.
+            self._log(self._parent, tags={"agent.report": f"not made: {error}"})
         self._client.update_run(self._parent, name=hide(record.name, self._secrets))
         self._client.set_terminated(self._parent, record.status)
+
+    def _write_report(self, diagnosis: Diagnosis) -> None:
+        told = read_diagnosis(hide(diagnosis.model_dump_json(), self._secrets))
+        with tempfile.TemporaryDirectory(prefix="agent-report-") as name:
+            write_report(told, [trial.outcome for trial in self._trials.values()], Path(name))
+            self._client.log_artifacts(self._parent, name, FOLDER)
+        for name, columns in tables(told).items():
+            self._client.log_table(self._parent, columns, f"{name}.json")
 
     def _log(
         self,
@@ -330,6 +336,24 @@ class _Book:
         return [
             (clean_key(key), hide(value, self._secrets)[:longest]) for key, value in pairs.items()
         ]
+
+
+def read_outcome(client: MlflowClient, run: Run) -> Outcome:
+    """The outcome of a trial that was recorded."""
+    tags, times = run.data.tags, run.info
+    with tempfile.TemporaryDirectory(prefix="agent-trace-") as folder:
+        for name in (TABLE, REST):
+            client.download_artifacts(times.run_id, name, folder)
+        trace = read_trace(Path(folder))
+    stop = int(tags["agent.max-steps"]) if "agent.max-steps" in tags else None
+    spec = TrialSpec(
+        int(tags["agent.trial"]),
+        read_treatment(tags["agent.treatment"]),
+        int(tags["agent.seed"]),
+        stop,
+    )
+    seconds = (times.end_time - times.start_time) / 1000
+    return Outcome(spec, trace, times.start_time / 1000, seconds)
 
 
 def experience_of(experiment: str, tracking_uri: str | None, directory: Path) -> Experience:

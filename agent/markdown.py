@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from agent.caveats import not_checked
 from agent.diagnosis import Diagnosis
 from agent.text import plain
 from agent.wording import (
@@ -16,6 +17,7 @@ from agent.wording import (
     location,
     next_steps,
     reason,
+    recovery,
     seed_rows,
     setting,
     statistics,
@@ -54,6 +56,9 @@ def escape(text: object, at_most: int = 300) -> str:
 
 def _parts(diagnosis: Diagnosis) -> Iterator[str]:
     yield f"**{diagnosis.verdict.upper()}**: {escape(headline(diagnosis), at_most=1000)}"
+    if diagnosis.fix is not None:
+        fixed = escape(describe(diagnosis.fix.treatment), at_most=1000)
+        yield f"**Fix**: {fixed} ({escape(recovery(diagnosis.fix))})"
     yield escape(setting(diagnosis.workload), at_most=1000)
     if diagnosis.symptoms:
         found: list[tuple[str, ...]] = [
@@ -66,12 +71,12 @@ def _parts(diagnosis: Diagnosis) -> Iterator[str]:
     fix = diagnosis.fix
     if fix is not None:
         rows_fix = list(seed_rows(fix.metric_after, fix.metric_before))
-        yield f"### What fixed it\n\n{escape(describe(fix.treatment), at_most=1000)}"
-        yield escape(statistics(fix))
+        yield f"### How sure it is\n\n{escape(statistics(fix))}"
         yield from _table("By seed", ("seed", "before", "after"), rows_fix)
         yield from _list("What to change in the script", advice(fix))
-    yield from _list("What to try next", next_steps(diagnosis))
     yield f"### What it took\n\n{escape(costs(diagnosis))}"
+    yield from _list("What to do next", _next(diagnosis))
+    yield from _list("What was not checked", not_checked(diagnosis))
     if diagnosis.tried:
         rows = [(t.status, describe(t.treatment), change(t), reason(t)) for t in diagnosis.tried]
         columns = ("status", "treatment", "control → treated", "why")
@@ -79,6 +84,18 @@ def _parts(diagnosis: Diagnosis) -> Iterator[str]:
     if fix is not None and fix.patch:
         fence = "`" * max(3, 1 + max(map(len, re.findall("`+", fix.patch)), default=0))
         yield f"### Patch\n\n{fence}diff\n{fix.patch.rstrip()}\n{fence}"
+
+
+def _next(diagnosis: Diagnosis) -> list[str]:
+    """What a reader of the run can do with it."""
+    steps = next_steps(diagnosis)
+    if diagnosis.mlflow is None or diagnosis.verdict not in ("fixed", "unresolved"):
+        return steps
+    run = diagnosis.mlflow.run_id
+    if diagnosis.fix is not None and diagnosis.fix.patch:
+        steps.append(f"agent apply {run} applies the patch, in the folder that was diagnosed")
+    verdict = "agent review RUN_ID --accept or --reject says what you think of it"
+    return [*steps, f"{verdict.replace('RUN_ID', run)}, as does the tag agent.review here"]
 
 
 def _table(

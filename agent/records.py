@@ -16,6 +16,7 @@ from agent.diagnosis import Diagnosis, Tried
 from agent.experience import write_evidence
 from agent.request import Request
 from agent.trace_file import write_trace
+from agent.wording import recovery
 from agent.workload import Outcome
 from probes.trace import Series, Status
 from remedies.treatment import CONTROL, describe
@@ -237,6 +238,7 @@ class FinishRecord:
             tags["agent.symptoms"] = ",".join(dict.fromkeys(s.code for s in diagnosis.symptoms))
         if diagnosis.fix:
             tags["agent.fix"] = describe(diagnosis.fix.treatment)
+            tags["agent.recovery"] = recovery(diagnosis.fix)
             tags["agent.treatment"] = write_treatment(diagnosis.fix.treatment)
         if diagnosis.tried:
             tags["agent.evidence"] = write_evidence(diagnosis)
@@ -269,7 +271,6 @@ class FinishRecord:
         """Artifacts of the run: name and text."""
         files = {
             "diagnosis.json": self.diagnosis.model_dump_json(indent=1),
-            "report.md": self.markdown,
         }
         if self.diagnosis.fix and self.diagnosis.fix.patch:
             files["fix.patch"] = self.diagnosis.fix.patch
@@ -294,7 +295,7 @@ class FinishRecord:
 
     def spool(self, folder: Path) -> None:
         """Write it to files."""
-        for name, text in self.files.items():
+        for name, text in {**self.files, "report.md": self.markdown}.items():
             (folder / name).write_text(text, encoding="utf-8")
 
 

@@ -10,8 +10,8 @@ import hashlib
 import io
 import os
 import tarfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agent.errors import UsageError
@@ -86,6 +86,45 @@ class Snapshot:
             directory=os.path.relpath(directory, root),
             script=os.path.relpath(script, root),
         )
+
+    def read(self, path: str) -> bytes:
+        """A small file, by its path from the working directory.
+
+        Raises:
+            UsageError: There is no such file.
+        """
+        with tarfile.open(fileobj=io.BytesIO(self.archive)) as archive:
+            try:
+                file = archive.extractfile(self._member(path))
+            except KeyError:
+                file = None
+            if file is None:
+                raise UsageError(f"{path} is not among the files that were diagnosed")
+            return file.read()
+
+    def changed(self, files: Mapping[str, bytes]) -> Snapshot:
+        """The same files, some of them with another content.
+
+        Args:
+            files: New contents, by paths from the working directory.
+        """
+        contents = {self._member(path): content for path, content in files.items()}
+        buffer = io.BytesIO()
+        with (
+            tarfile.open(fileobj=io.BytesIO(self.archive)) as before,
+            tarfile.open(fileobj=buffer, mode="w") as after,
+        ):
+            for info in before:
+                content = contents.get(info.name)
+                if content is not None:
+                    info.size = len(content)
+                    after.addfile(info, io.BytesIO(content))
+                else:
+                    after.addfile(info, before.extractfile(info) if info.isreg() else None)
+        return replace(self, archive=buffer.getvalue())
+
+    def _member(self, path: str) -> str:
+        return os.path.normpath(os.path.join(self.directory, path))
 
     def unpack(self, into: Path) -> Path:
         """Lay the snapshot out in the folder ``into`` and return the path of the script there."""

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from statistics import fmean
 
 from agent.diagnosis import Diagnosis, Fix, Tried, WorkloadSummary
 from agent.text import duration, number, plain
@@ -117,9 +118,23 @@ def statistics(fix: Fix) -> str:
     )
 
 
+def recovery(fix: Fix) -> str:
+    """What a fix does to the metric, in a few characters: means over the seeds."""
+
+    def mean(values: Mapping[int, float]) -> str:
+        real = [value for value in values.values() if number(value) != "none"]
+        return f"{fmean(real):.3g}" if real else "none"
+
+    return f"{mean(fix.metric_before)} → {mean(fix.metric_after)}"
+
+
 def advice(fix: Fix) -> list[str]:
     """What to change in the script, line by line."""
-    return [line for raw in fix.advice.splitlines() if (line := plain(raw))]
+    lines = [line for raw in fix.advice.splitlines() if (line := plain(raw))]
+    if check := fix.patch_check:
+        done = "The patched script was run" if check.passed else "No patch is offered"
+        lines.append(f"{done}: {plain(check.reason)}.")
+    return lines
 
 
 def next_steps(diagnosis: Diagnosis) -> list[str]:

@@ -233,7 +233,26 @@ class TestDiagnosis:
     def test_diagnosis_and_report_are_artifacts(self, parent, client, tmp_path):
         diagnosis = json.loads(artifact(client, parent, "diagnosis.json", tmp_path).read_text())
         assert diagnosis["verdict"] == "fixed"
-        assert "fixed" in artifact(client, parent, "report.md", tmp_path).read_text()
+        assert "FIXED" in artifact(client, parent, "report/report.md", tmp_path).read_text()
+
+    def test_the_page_its_figures_and_tables_are_there(self, parent, client, tmp_path):
+        page = artifact(client, parent, "report/report.html", tmp_path).read_text()
+        assert "val_acc, treated against untreated" in page
+        names = {file.path for file in client.list_artifacts(parent.info.run_id, "report")}
+        assert {"report/metric.png", "report/seeds.png", "report/candidates.png"} <= names
+        logged = json.loads(parent.data.tags["mlflow.loggedArtifacts"])
+        assert [entry["path"] for entry in logged] == ["symptoms.json", "trials.json"]
+        tables = [
+            json.loads(artifact(client, parent, entry["path"], tmp_path).read_text())
+            for entry in logged
+        ]
+        assert tables[0]["columns"][:4] == ["code", "name", "severity", "where"]
+        assert tables[0]["data"][0][3] == "net.1 (train.py:7)"
+        assert [row[:2] for row in tables[1]["data"]] == [
+            ["confirmed", "swap-norm(to=layer) @ net.1"],
+            ["refuted", "drop-term() @ kl"],
+        ]
+        assert parent.data.tags["agent.recovery"] == "0.5 → 0.905"
 
     def test_everything_lies_in_the_directory(self, parent, home):
         assert parent.info.artifact_uri.startswith((home / "mlartifacts").as_uri())

@@ -201,3 +201,19 @@ def test_a_diagnosis_on_a_prefix_says_so(diagnosis: Make) -> None:
     workload = diagnosis().workload.model_dump() | {"steps": 9000, "prefix": 750}
     text = " ".join(to_text(diagnosis(workload=workload)).split())
     assert "9000 steps" in text and "diagnosed on its first 750 steps" in text
+
+
+@pytest.mark.parametrize(
+    ("passed", "said"),
+    [
+        (True, "The patched script was run: it recovers."),
+        (False, "No patch is offered: it recovers."),
+    ],
+)
+def test_what_came_of_running_the_patched_script_is_told(
+    diagnosis: Make, passed: bool, said: str
+) -> None:
+    fix = diagnosis().fix
+    assert fix is not None
+    check = {"passed": passed, "reason": "it recovers"}
+    assert said in to_text(diagnosis(fix=fix.model_dump() | {"patch_check": check}))
