@@ -19,7 +19,6 @@ from agent.diagnosis import (
 from agent.excerpts import excerpts
 from agent.findings import Findings
 from agent.hearing import Heard, by_gain, explain
-from agent.patch import write_patch
 from agent.request import Request
 from remedies import remedies
 from remedies.treatment import describe
@@ -33,7 +32,7 @@ def draw(
 ) -> Diagnosis:
     """The diagnosis that follows from the findings."""
     verdict = _verdict(findings, error)
-    fix = _fix(findings.fix, request, _patch(request, findings)) if findings.fix else None
+    fix = _fix(findings.fix, request, findings) if findings.fix else None
     settings = findings.settings
     return Diagnosis(
         verdict=verdict,
@@ -106,17 +105,7 @@ def _workload(request: Request, findings: Findings) -> WorkloadSummary:
     )
 
 
-def _patch(request: Request, findings: Findings) -> str | None:
-    if findings.fix is None or findings.baseline is None:
-        return None
-    workload, trace = request.workload, findings.baseline.trace
-    try:
-        return write_patch(findings.fix.treatment, trace, workload.directory, workload.script)
-    except Exception:  # The patch is an extra: a diagnosis must not fail at its last step.
-        return None
-
-
-def _fix(confirmation: Confirmation, request: Request, patch: str | None) -> Fix:
+def _fix(confirmation: Confirmation, request: Request, findings: Findings) -> Fix:
     comparison, treatment = confirmation.comparison, confirmation.treatment
     advice = [remedies[action.remedy].advice(action) for action in treatment]
     return Fix(
@@ -128,7 +117,8 @@ def _fix(confirmation: Confirmation, request: Request, patch: str | None) -> Fix
         p_value=comparison.p_value,
         noise=comparison.noise,
         advice="\n".join([*advice, *setting_answer.advice(treatment, request)]),
-        patch=patch,
+        patch=findings.patch,
+        patch_check=findings.patch_check,
     )
 
 

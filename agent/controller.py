@@ -17,6 +17,7 @@ from agent.known_good import arguments_of_run, differing
 from agent.launch import Launcher
 from agent.ledger import Ledger, params_of
 from agent.markdown import to_markdown
+from agent.patch import write_patch
 from agent.policies import policies
 from agent.progress import Listener, Notice, Part, PartStarted
 from agent.request import Request
@@ -24,6 +25,8 @@ from agent.selection import selected
 from agent.settings import SettingSearch
 from agent.snapshot import Snapshot
 from agent.trials import Trials
+from agent.verify_patch import PatchVerifier
+from agent.workload import Outcome
 from probes import probes
 from remedies import remedies
 from remedies.arguments import Difference
@@ -115,6 +118,7 @@ class Controller:
     ) -> Diagnosis:
         error = None
         request = self._request
+        patched: list[Outcome] = []
         with Launcher(snapshot, request.workload, request.slots, request.address) as launcher:
             known = ledger.known if request.resume else []
             trials = Trials(launcher, self._listener, ledger.record, self._probes, known)
@@ -126,13 +130,14 @@ class Controller:
                     self._search_settings(trials, episode, differences)
                 if self._needs_trials(episode.findings):
                     self._search(episode)
+                patched = self._patch(episode.findings, snapshot, launcher, len(trials.outcomes))
             except WorkloadError as failure:
                 error = str(failure)
             self._begin("record")
         cost = Cost(
-            trials=len(trials.outcomes),
-            steps=trials.steps,
-            baseline_equivalents=round(trials.spent, 2),
+            trials=len(trials.outcomes) + len(patched),
+            steps=trials.steps + sum(outcome.trace.steps for outcome in patched),
+            baseline_equivalents=round(trials.spent + len(patched), 2),
             wall_s=self._elapsed(),
             parts=dict(self._parts),
         )
@@ -178,6 +183,28 @@ class Controller:
         if episode.findings.fix is None and any(heard.recovers for heard in episode.heard):
             self._begin("confirm")
             episode.confirm_best()
+
+    def _patch(
+        self, findings: Findings, snapshot: Snapshot, launcher: Launcher, ran: int
+    ) -> list[Outcome]:
+        """Write the fix as a patch, and run the patched script; gives what that ran."""
+        fix, baseline, workload = findings.fix, findings.baseline, self._request.workload
+        if fix is None or baseline is None or not self._request.patch:
+            return []
+        self._begin("patch")
+        try:
+            script = workload.script
+            patch = write_patch(fix.treatment, baseline.trace, workload.directory, script)
+        except Exception:  # The patch is an extra: a diagnosis must not fail at its last step.
+            return []
+        if patch is None:
+            return []
+        outcomes: list[Outcome] = []
+        stop = findings.prefix.steps if findings.prefix else None
+        verifier = PatchVerifier(snapshot, launcher.over, ran, stop, outcomes.append)
+        findings.patch_check = verifier.verify(patch, fix.comparison)
+        findings.patch = patch if findings.patch_check.passed else None
+        return outcomes
 
     def _begin(self, part: Part) -> None:
         self._end_part()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agent.confirm import Confirmation
+from agent.diagnosis import PatchCheck
 from agent.hearing import Heard
 from agent.prefix import Prefix
 from agent.settings_found import SettingsFound
@@ -27,6 +28,8 @@ class Findings:
         settings: What the search over the differences to a known-good configuration found.
         confirmations: Treatments that were put to the confirmation.
         fix: The confirmed one among them.
+        patch: The fix as a diff against the source, where it can be written and does the same.
+        patch_check: How the patched script did.
     """
 
     baseline: Outcome | None = None
@@ -37,3 +40,5 @@ class Findings:
     settings: SettingsFound | None = None
     confirmations: Sequence[Confirmation] = ()
     fix: Confirmation | None = None
+    patch: str | None = None
+    patch_check: PatchCheck | None = None

@@ -85,6 +85,15 @@ class Launcher:
     ) -> None:
         self._stack.close()
 
+    @contextlib.contextmanager
+    def over(self, snapshot: Snapshot) -> Iterator[Launcher]:
+        """Run the trials that are submitted meanwhile on other files; no other may be pending."""
+        self._use(snapshot)
+        try:
+            yield self
+        finally:
+            self._use(self._snapshot)
+
     @property
     def slots(self) -> int:
         """How many trials run at a time."""
@@ -215,6 +224,12 @@ class Launcher:
             problem = _first_line(error)
         if problem:
             raise InfrastructureError(f"trials cannot run: {problem}")
+
+    def _use(self, snapshot: Snapshot) -> None:
+        import ray
+
+        self._shared = ray.put(snapshot)
+        ray.get([host.actor.use.remote(self._shared) for host in self._hosts])
 
     def _new_actor(self) -> Any:
         import ray

@@ -9,7 +9,7 @@ from typing import Literal
 from probes.objective import Objective
 from probes.symptom import Symptom
 
-Part = Literal["start", "observe", "search", "confirm", "record"]
+Part = Literal["start", "observe", "search", "confirm", "patch", "record"]
 
 
 @dataclass(frozen=True, slots=True)

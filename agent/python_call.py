@@ -35,12 +35,12 @@ def run(
     folder = Path(tempfile.mkdtemp(prefix="agent-call-"))
     try:
         script = write_call(train, folder)
-        found = _diagnose(str(script), tuple(args), options, shown)
+        # What is called is a copy: there is no source that a patch could change.
+        found = _diagnose(str(script), tuple(args), options | {"patch": False}, shown)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    fix = found.fix and found.fix.model_copy(update={"patch": None})
     told = found.workload.model_copy(update={"script": _name(train)})
-    return found.model_copy(update={"workload": told, "fix": fix})
+    return found.model_copy(update={"workload": told})
 
 
 def _check_names(options: dict[str, Any]) -> None:

@@ -23,6 +23,7 @@ class Request(BaseModel):
         only: Codes or names of the probes and remedies to use; empty: all.
         skip: Codes or names of the probes and remedies to leave out.
         offer: Codes or names of remedies that must get a trial (``--try``), whatever was found.
+        patch: Whether a fix is written as a patch, and the patched script run.
         policy: Name of the policy that chooses what to try.
         experience: Whether earlier diagnoses of the experiment count as evidence.
         slots: Trials at a time; None: as many as the cores allow.
@@ -48,6 +49,7 @@ class Request(BaseModel):
     only: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
     offer: tuple[str, ...] = ()
+    patch: bool = True
     policy: str = "ranked"
     experience: bool = True
     slots: int | None = Field(default=None, ge=1)

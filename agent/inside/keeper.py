@@ -70,6 +70,10 @@ class Keeper:
         finally:
             reader.close()
 
+    def use(self, snapshot: Snapshot) -> None:
+        """Take other files for the trials from now on."""
+        self._snapshot = snapshot
+
     def start(self, spec: TrialSpec) -> None:
         """Start a trial; the one before must have ended."""
         self._cancelled.clear()
