@@ -17,7 +17,7 @@ from agent.known_good import arguments_of_run, differing
 from agent.launch import Launcher
 from agent.ledger import Ledger, params_of
 from agent.markdown import to_markdown
-from agent.patch import write_patch
+from agent.patch import patch_of
 from agent.policies import policies
 from agent.progress import Listener, Notice, Part, PartStarted
 from agent.request import Request
@@ -135,7 +135,7 @@ class Controller:
                 error = str(failure)
             self._begin("record")
         cost = Cost(
-            trials=len(trials.outcomes) + len(patched),
+            trials=len(trials.outcomes),
             steps=trials.steps + sum(outcome.trace.steps for outcome in patched),
             baseline_equivalents=round(trials.spent + len(patched), 2),
             wall_s=self._elapsed(),
@@ -188,21 +188,14 @@ class Controller:
         self, findings: Findings, snapshot: Snapshot, launcher: Launcher, ran: int
     ) -> list[Outcome]:
         """Write the fix as a patch, and run the patched script; gives what that ran."""
-        fix, baseline, workload = findings.fix, findings.baseline, self._request.workload
-        if fix is None or baseline is None or not self._request.patch:
+        patch = patch_of(findings, self._request)
+        if patch is None or findings.fix is None:
             return []
         self._begin("patch")
-        try:
-            script = workload.script
-            patch = write_patch(fix.treatment, baseline.trace, workload.directory, script)
-        except Exception:  # The patch is an extra: a diagnosis must not fail at its last step.
-            return []
-        if patch is None:
-            return []
         outcomes: list[Outcome] = []
         stop = findings.prefix.steps if findings.prefix else None
         verifier = PatchVerifier(snapshot, launcher.over, ran, stop, outcomes.append)
-        findings.patch_check = verifier.verify(patch, fix.comparison)
+        findings.patch_check = verifier.verify(patch, findings.fix.comparison)
         findings.patch = patch if findings.patch_check.passed else None
         return outcomes
 

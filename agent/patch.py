@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent.findings import Findings
+from agent.request import Request
 from probes.trace import Trace
 from remedies import remedies
 from remedies.source.errors import Unwritable
@@ -41,6 +43,17 @@ def write_patch(treatment: Treatment, trace: Trace, directory: Path, script: Pat
         files = sorted(source.files, key=lambda file: file.path)
         return "".join(_file_patch(file, directory.resolve()) for file in files) or None
     except Unwritable:
+        return None
+
+
+def patch_of(findings: Findings, request: Request) -> str | None:
+    """The patch of the confirmed fix; None where there is none, or it cannot be written."""
+    fix, baseline, workload = findings.fix, findings.baseline, request.workload
+    if fix is None or baseline is None or not request.patch:
+        return None
+    try:
+        return write_patch(fix.treatment, baseline.trace, workload.directory, workload.script)
+    except Exception:  # The patch is an extra: a diagnosis must not fail at its last step.
         return None
 
 

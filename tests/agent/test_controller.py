@@ -105,6 +105,21 @@ def test_a_bundled_workload_is_cured_and_the_rivals_are_refuted(
     assert diagnosis.cost.baseline_equivalents <= 24
 
 
+def test_a_patch_is_offered_when_the_patched_script_recovers_as_well(
+    diagnosed: Diagnose, write, project: Path, contents
+) -> None:
+    script = write("train.py", training("").replace("            optimizer.zero_grad()\n", ""))
+    before = contents()
+    diagnosis = diagnosed(script)
+    fix = diagnosis.fix
+    assert fix is not None and fix.patch is not None and "optimizer.zero_grad()\n" in fix.patch
+    check = fix.patch_check
+    assert check is not None and check.passed
+    assert check.metric == pytest.approx(fix.metric_after)
+    assert diagnosis.cost.baseline_equivalents == pytest.approx(diagnosis.cost.trials + 3)
+    assert contents() == before
+
+
 def test_the_healthy_twin_is_healthy_without_a_trial(diagnosed: Diagnose) -> None:
     script = ROOT / "workloads" / "stochastic_bottleneck" / "healthy.py"
     diagnosis = diagnosed(script, seed_base=11)

@@ -249,3 +249,15 @@ def test_an_interrupted_diagnosis_leaves_no_process(
     controller.send_signal(how)
     controller.wait(30)
     assert gone(marker, within=30), processes_of(marker)
+
+
+def test_other_files_are_run_for_a_while(launcher: MakeLauncher, outcomes: Outcomes, write: Write):
+    script = write("train.py", "print('score_acc=1')\n")
+    with launcher(script) as running:
+        snapshot = Snapshot.take(script.parent, script)
+        changed = snapshot.changed({"train.py": b"print('score_acc=2')\n"})
+        with running.over(changed):
+            (other,) = outcomes(running, TrialSpec(1))
+        (own,) = outcomes(running, TrialSpec(2))
+    found = [outcome.trace.metrics["score_acc"].values for outcome in (other, own)]
+    assert found == [[2.0], [1.0]]

@@ -12,11 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from agent import conclusion
 from agent.confirm import Confirmation
-from agent.diagnosis import Cost, LedgerEntry
 from agent.findings import Findings
-from agent.patch import write_patch
+from agent.patch import patch_of, write_patch
 from agent.request import Request
 from agent.statistics import compare
 from agent.workload import Outcome, TrialSpec, Workload
@@ -246,7 +244,7 @@ def test_nothing_heavy_is_imported_before_there_is_a_treatment() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_the_diagnosis_has_the_patch_or_none(project, write, monkeypatch) -> None:
+def test_a_fix_has_a_patch_or_none(project, write, monkeypatch) -> None:
     script = write("train.py", TEXT)
     trace = trace_of(script)
     objective = Objective(name="val_acc", mode="max")
@@ -258,13 +256,8 @@ def test_the_diagnosis_has_the_patch_or_none(project, write, monkeypatch) -> Non
         fix=Confirmation(swap(trace), (), comparison, ""),
     )
     request = Request(workload=Workload(script=script, directory=project))
-    entry = LedgerEntry(tracking_uri="", experiment_id="", run_id="")
-
-    def patch() -> str | None:
-        fix = conclusion.draw(request, findings, Cost(), entry, None).fix
-        assert fix is not None
-        return fix.patch
-
-    assert patch() == write_patch(swap(trace), trace, project, script)
-    monkeypatch.setattr(conclusion, "write_patch", lambda *_: 1 / 0)
-    assert patch() is None
+    assert patch_of(findings, request) == write_patch(swap(trace), trace, project, script)
+    assert patch_of(findings, request.model_copy(update={"patch": False})) is None
+    assert patch_of(Findings(baseline=findings.baseline), request) is None
+    monkeypatch.setattr("agent.patch.write_patch", lambda *_: 1 / 0)
+    assert patch_of(findings, request) is None
