@@ -68,3 +68,17 @@ def test_through_a_recurrent_layer(make_trace) -> None:
     }
     (symptom,) = VanishingGradients().read(make_trace(signals, {"val_acc": STUCK}), METRIC)
     assert symptom.where == "memory" and symptom.evidence["length"] == 80
+
+
+@pytest.mark.parametrize(("end", "alarming"), [(0.99, False), (0.9, True)])
+def test_huge_losses_of_few_samples_are_no_harm_at_the_top(make_trace, end, alarming) -> None:
+    trace = deep(make_trace, [1e4, 1e3, 1e2, 10.0, 1.0], [0.2, 0.5, 0.9, end, end, end])
+    far_off = make_trace(
+        {
+            ("train", "loss", "prediction.loss"): [90.0] * 8,
+            ("train", "loss", "label.entropy"): [1.0] * 8,
+        }
+    )
+    trace.signals |= far_off.signals
+    (symptom,) = ExplodingGradients().read(trace, METRIC)
+    assert symptom.alarming is alarming
