@@ -24,6 +24,7 @@ from probes.tap.calls import CallLog
 from probes.tap.checkpoints import CheckpointWatch
 from probes.tap.clipping import ClipWatch
 from probes.tap.data import DataWatch
+from probes.tap.dropouts import DropoutWatch
 from probes.tap.eager import EagerStance
 from probes.tap.finite import FiniteWatch
 from probes.tap.forward import ForwardWatch
@@ -151,6 +152,7 @@ class Tap:
             FiniteWatch(sources, self.calls, self.losses, emit, lambda: self.step),
             self.lifecycle,
             self.frozen,
+            DropoutWatch(self.tree, sources, self.calls, self._collector),
         )
         for watch in (*self._watches, self.updates):
             guard.shield(watch, "_leave", "_before_backward", "before", "after")

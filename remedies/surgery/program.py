@@ -177,6 +177,11 @@ class Program:
         """Optimizer steps done so far."""
         return self._tap.step
 
+    def module_name_at_work(self) -> str | None:
+        """Path of the innermost module at work; None outside of all."""
+        module = module_at_work(self._tap.tree)
+        return None if module is None else self.module_name(module)
+
     def inside_module(self) -> bool:
         """Whether a module of the program is at work."""
         return module_at_work(self._tap.tree) is not None
