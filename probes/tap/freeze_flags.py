@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable
-from typing import Any
+import ast
+import linecache
+import sys
+from collections.abc import Callable, Iterator
 
 from torch import nn
 
@@ -15,69 +16,85 @@ _OF_PARAMETERS = _OF_MODULES[1:]
 
 
 class FreezeFlags:
-    """Notes where a script sets ``requires_grad`` on a module, or misspells it on a parameter.
+    """Finds where a script sets ``requires_grad`` on a module, or misspells it on a parameter.
 
     PyTorch takes any attribute: ``model.encoder.requires_grad = False`` changes nothing. What a
-    class sets on itself while it is made is an option of its own, and does not count.
+    class sets on itself is an option of its own, and does not count.
 
     Args:
-        sources: Tells the user's lines.
+        sources: Tells the user's files.
+        name: Tells the path of a module.
     """
 
-    def __init__(self, sources: Sources) -> None:
+    def __init__(self, sources: Sources, name: Callable[[nn.Module], str | None]) -> None:
         self._sources = sources
-        self._lines: dict[int, tuple[weakref.ref[Any], str]] = {}
-
-    def install(self) -> Callable[[], None]:
-        """Begin to note them; returns what undoes it."""
-        wanted: list[tuple[type, str]] = [(nn.Module, name) for name in _OF_MODULES]
-        wanted += [(nn.Parameter, name) for name in _OF_PARAMETERS]
-        taken = [(owner, name) for owner, name in wanted if not hasattr(owner, name)]
-        for owner, name in taken:
-            setattr(owner, name, _Noted(name, self._set))
-
-        def undo() -> None:
-            for owner, name in taken:
-                delattr(owner, name)
-
-        return undo
+        self._name = name
+        self._assignments: dict[str, list[tuple[str, str]]] | None = None
+        self._options: set[tuple[str, str]] = set()
 
     def line(self, thing: object) -> str | None:
-        """The line that set such an attribute to False; None where none is."""
-        reference, line = self._lines.get(id(thing), (None, ""))
-        return line if reference is not None and reference() is thing else None
+        """The line that sets such an attribute of a module or parameter to False.
 
-    def _set(self, thing: Any, value: object) -> None:
-        if value is not False:
-            self._lines.pop(id(thing), None)
-            return
-        frame = next(iter(self._sources.stack()), None)
-        if frame is None:
-            return
-        made_by_itself = frame.f_code.co_name == "__init__" and frame.f_locals.get("self") is thing
-        if not made_by_itself:
-            line = self._sources.place(frame.f_code, frame.f_lineno)
-            self._lines[id(thing)] = weakref.ref(thing), line
+        None where it has no such attribute, and where no line is seen to set it.
+        """
+        names = _OF_MODULES if isinstance(thing, nn.Module) else _OF_PARAMETERS
+        held = getattr(thing, "__dict__", {})
+        flag = next((name for name in names if held.get(name) is False), None)
+        if flag is None:
+            return None
+        if self._assignments is None:
+            self._assignments = self._read()
+        if any((kind.__name__, flag) in self._options for kind in type(thing).__mro__):
+            return None
+        found = self._assignments.get(flag, [])
+        path = self._name(thing) if isinstance(thing, nn.Module) else None
+        own = (path or "").rpartition(".")[2]
+        named = [line for owner, line in found if own and owner.rpartition(".")[2] == own]
+        return next(iter([*named, *(line for _, line in found)]), None)
+
+    def _read(self) -> dict[str, list[tuple[str, str]]]:
+        """Owner, as it is written, and line of all that sets such an attribute, by attribute."""
+        found: dict[str, list[tuple[str, str]]] = {}
+        files = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
+        for file in sorted(file for file in files if isinstance(file, str)):
+            name = self._sources.name(file) if file.endswith(".py") else None
+            if name is not None:
+                tree = ast.parse("".join(linecache.getlines(file)))
+                self._options |= set(_options(tree))
+                for target in _set_to_false(tree):
+                    place = ast.unparse(target.value), f"{name}:{target.lineno}"
+                    found.setdefault(target.attr, []).append(place)
+        return found
 
 
-class _Noted:
-    """An attribute that is kept in its object as usual, and is told of when it is set."""
+def _options(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Class and attribute of all that classes set on themselves while they are made."""
+    for kind in ast.walk(tree):
+        if isinstance(kind, ast.ClassDef):
+            for node in ast.walk(kind):
+                if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+                    if ast.unparse(node.value) == "self":
+                        yield kind.name, node.attr
 
-    def __init__(self, name: str, told: Callable[[Any, object], None]) -> None:
-        self._name = name
-        self._told = told
 
-    def __get__(self, thing: Any, owner: type | None = None) -> Any:
-        if thing is None or self._name not in thing.__dict__:
-            raise AttributeError(f"{owner} has no attribute {self._name!r}")
-        return thing.__dict__[self._name]
+def _set_to_false(tree: ast.Module) -> Iterator[ast.Attribute]:
+    """What is set to False, but for what is a parameter indeed."""
+    loops = [node for node in ast.walk(tree) if isinstance(node, ast.For)]
+    real = {
+        id(inner)
+        for loop in loops
+        if "parameters(" in ast.unparse(loop.iter)
+        for node in loop.body
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Assign) or not _is_false(node.value):
+            continue
+        for target in node.targets:
+            if isinstance(target, ast.Attribute) and target.attr in _OF_MODULES:
+                if target.attr != "requires_grad" or id(target) not in real:
+                    yield target
 
-    def __set__(self, thing: Any, value: object) -> None:
-        thing.__dict__[self._name] = value
-        self._told(thing, value)
 
-    def __delete__(self, thing: Any) -> None:
-        if self._name not in thing.__dict__:
-            raise AttributeError(self._name)
-        del thing.__dict__[self._name]
-        self._told(thing, None)
+def _is_false(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is False

@@ -76,7 +76,6 @@ class FrozenWatch:
     def install(self) -> Callable[[], None]:
         """Begin to watch; returns what undoes it."""
         undo = [
-            self.flags.install(),
             wrap(nn.Module, "train", before=self._before_mode),
             register_optimizer_step_pre_hook(self._before_step).remove,
             register_optimizer_step_post_hook(self._after_step).remove,

@@ -134,7 +134,9 @@ class Tap:
         )
         self.losses.probed.append(self.lifecycle.look_at)
         self.lifecycle.blocks.on_enter.append(self.data.evaluate_samples)
-        self.frozen = FrozenWatch(self.tree, FreezeFlags(sources), self._collector, sources.line)
+        self.frozen = FrozenWatch(
+            self.tree, FreezeFlags(sources, self.tree.name), self._collector, sources.line
+        )
         self._watches: tuple[Watch, ...] = (
             self.forward,
             self.losses,

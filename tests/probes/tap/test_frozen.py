@@ -126,17 +126,17 @@ def test_training_stays_bit_identical(how: str) -> None:
     assert all(torch.equal(bare[key], value) for key, value in probed[0].state_dict().items())
 
 
-def test_attributes_are_what_they_were() -> None:
-    def program() -> None:
-        module, parameter = nn.Linear(2, 2), nn.Parameter(torch.zeros(2))
-        assert not hasattr(module, "requires_grad") and not hasattr(parameter, "trainable")
-        module.requires_grad = False
-        assert vars(module)["requires_grad"] is False
-        assert module.requires_grad is False
-        del module.requires_grad
-        assert getattr(module, "requires_grad", 7) == 7
-        module.trainable = nn.Linear(2, 2)
-        assert "trainable" in dict(module.named_children())
+def test_an_option_of_a_class_is_no_attribute_that_freezes() -> None:
+    class Optional(nn.Linear):
+        def __init__(self) -> None:
+            super().__init__(4, 1)
+            self.trainable = False
+            self.requires_grad = False
 
-    observe(program)
-    assert not {"requires_grad", "trainable"} & {*vars(nn.Module), *vars(nn.Parameter)}
+    def program() -> None:
+        model = nn.Sequential(Optional())
+        for parameter in nn.Linear(4, 1).parameters():
+            parameter.requires_grad = False
+        steps(model, torch.optim.SGD(model.parameters(), lr=0.1), 0.0, True)
+
+    assert not observe(program).places("frozen.misplaced")
