@@ -40,14 +40,14 @@ class Course:
     last: float
 
 
-def courses(trace: Trace) -> list[Course]:
-    """The courses of a run, in the median over all of it."""
-    found = [*_over_time(trace)]
-    depth = _over_depth(trace)
+def courses(trace: Trace, at_first: bool = False) -> list[Course]:
+    """The courses of a run, in the median over all of it; or those of its first step."""
+    found = [*_over_time(trace, at_first)]
+    depth = _over_depth(trace, at_first)
     return [depth, *found] if depth else found
 
 
-def _over_depth(trace: Trace) -> Course | None:
+def _over_depth(trace: Trace, at_first: bool) -> Course | None:
     """Along the layers that are called once in a pass, in the order of the forward pass."""
     norms = []
     for where in trace.places("output.mean"):
@@ -56,7 +56,7 @@ def _over_depth(trace: Trace) -> Course | None:
             continue
         if len(trace.signal("train", where, "gradient.call4")):
             continue
-        norm = _norm(trace, where, 1)
+        norm = _norm(trace, where, 1, at_first)
         if norm is not None:
             norms.append((where, norm))
     if len(norms) < _FEWEST_LAYERS:
@@ -70,17 +70,18 @@ def _over_depth(trace: Trace) -> Course | None:
     return Course(where, len(norms), decades, gradual, False, norms[0][1], norms[-1][1])
 
 
-def _over_time(trace: Trace) -> list[Course]:
+def _over_time(trace: Trace, at_first: bool) -> list[Course]:
     found = []
     for where in trace.places("gradient.time"):
-        share = _series.middle(trace.signal("train", where, "gradient.time").finite.values)
+        shares = trace.signal("train", where, "gradient.time").finite.values
+        share = _series.middle(shares[:1] if at_first else shares)
         length = trace.signal("train", where, "gradient.length").finite.values
         if share is not None and length:
             decades = math.log10(max(share, _TINY))
             found.append(Course(where, int(length[-1]), decades, True, True, share, 1.0))
     for where in trace.places("gradient.call8"):
         calls = [1 << power for power in range(20)]
-        known = [(n, norm) for n in calls if (norm := _norm(trace, where, n)) is not None]
+        known = [(n, norm) for n in calls if (norm := _norm(trace, where, n, at_first)) is not None]
         if len(known) < 4 or known[0][0] != 1:
             continue
         logs = [math.log10(max(norm, _TINY)) for _, norm in known]
@@ -90,6 +91,10 @@ def _over_time(trace: Trace) -> list[Course]:
     return found
 
 
-def _norm(trace: Trace, where: str, call: int) -> float | None:
+def _norm(trace: Trace, where: str, call: int, at_first: bool) -> float | None:
     values = trace.signal("train", where, f"gradient.call{call}").finite.values
-    return _series.middle(values) if len(values) >= _FEWEST_POINTS else None
+    return (
+        _series.middle(values[:1] if at_first else values)
+        if len(values) >= _FEWEST_POINTS
+        else None
+    )

@@ -26,8 +26,11 @@ _TOSSED = 0.15
 def suffers(trace: Trace, metric: Objective | None) -> bool:
     """Whether the run is no better than knowing nothing, or stands still far from its best.
 
-    A run that still gets better does not suffer, unless it is far worse than a constant.
+    A run that still gets better does not suffer, unless it is far worse than a constant. One whose
+    metric nearly reached the best does not, whatever its loss says of sure mistakes.
     """
+    if not _progress.leaves(trace, metric, _progress.NEARLY):
+        return False
     if _knowledge.is_far_off(trace):
         return True
     if metric is not None and _still_improves(trace, metric):

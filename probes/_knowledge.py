@@ -53,5 +53,17 @@ def is_far_off(trace: Trace) -> bool:
     return bool(shares) and min(shares) > _FAR_WORSE
 
 
+def begins_far_off(trace: Trace) -> bool:
+    """Whether the first predictions are so far off that a constant would be much better."""
+    shares = []
+    for where in trace.places("target.unexplained"):
+        shares += trace.signal("train", where, "target.unexplained").finite.values[:1]
+    for where in trace.places("prediction.loss"):
+        losses = trace.signal("train", where, "prediction.loss").finite.values
+        entropies = trace.signal("train", where, "label.entropy").finite.values
+        shares += [losses[0] / entropies[0]] if losses and entropies and entropies[0] else []
+    return bool(shares) and min(shares) > _FAR_WORSE
+
+
 def _late(trace: Trace, phase: Phase, where: str, name: str) -> float | None:
     return _series.second_half(trace.signal(phase, where, name), trace.steps)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from probes import _gradients, _harm
+from probes import _gradients, _harm, _knowledge, _progress
 from probes.base import Probe
 from probes.objective import Objective
 from probes.symptom import Symptom
@@ -13,6 +13,7 @@ from probes.trace import Trace
 
 _DECADES = 2.5
 _WORST = 7.0
+_AT_FIRST = 1.5
 
 
 class ExplodingGradients(Probe):
@@ -59,8 +60,12 @@ class ExplodingGradients(Probe):
             if course.decades >= _DECADES and course.gradual
         ]
         harm = bool(found) and (_overflows(trace) or _harm.suffers(trace, metric))
+        if not harm and _never_got_over_it(trace, metric):
+            early = [c for c in _gradients.courses(trace, at_first=True) if c.gradual]
+            early = [course for course in early if course.decades >= _AT_FIRST]
+            found, harm = early or found, bool(early)
         for course in sorted(found, key=lambda each: -each.decades):
-            grown = min(course.decades, _WORST)
+            grown = min(max(course.decades, _DECADES), _WORST)
             severity = 0.6 + 0.4 * (grown - _DECADES) / (_WORST - _DECADES) if harm else 0.3
             info = trace.modules.get(course.where)
             way = "steps in time" if course.over_time else "layers"
@@ -81,6 +86,15 @@ class ExplodingGradients(Probe):
                     f"times of what it is at the end, at {course.where}"
                 ),
             )
+
+
+def _never_got_over_it(trace: Trace, metric: Objective | None) -> bool:
+    """Whether predictions begin far off, and never become better than a constant."""
+    return (
+        _knowledge.begins_far_off(trace)
+        and _knowledge.knows_nothing(trace)
+        and _progress.leaves(trace, metric, _progress.FAR)
+    )
 
 
 def _overflows(trace: Trace) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -16,6 +17,8 @@ MOST_ROWS = 128
 """Samples of one pass that are looked at."""
 _FEWEST_ROWS = 4
 _FEWEST_VALUES = 4
+_FEW_POSSIBLE = 20_000
+"""Different samples up to which a run may draw all there are: they come again by chance."""
 _DISTINCT = 0.99
 _MOST_COLUMNS = 32
 
@@ -31,6 +34,8 @@ def sample_rows(given: object) -> Rows:
     if count < _FEWEST_ROWS or values < _FEWEST_VALUES or any(t.requires_grad for t in tensors):
         return []
     with torch._C.DisableTorchFunction(), torch.no_grad():
+        if _possible(tensors, values) <= _FEW_POSSIBLE:
+            return []
         columns = [fingerprints(tensor[:MOST_ROWS]) for tensor in tensors]
     rows = list(zip(*columns, strict=True))
     distinct = len(set(rows))
@@ -38,12 +43,27 @@ def sample_rows(given: object) -> Rows:
     return [] if by_chance else rows
 
 
+def _possible(tensors: list[Tensor], values: int) -> float:
+    """How many different samples there can be, by the different values that are seen."""
+    if 2**values > _FEW_POSSIBLE:
+        return math.inf
+    levels = (1.0 + _changes(tensor[:MOST_ROWS]) for tensor in tensors)
+    return math.prod(
+        level ** tensor[0].numel() for level, tensor in zip(levels, tensors, strict=True)
+    )
+
+
+def _changes(values: Tensor) -> int:
+    """The number of different values, less one."""
+    return int(values.flatten().sort().values.diff().ne(0).sum())
+
+
 def _is_continuous(tensors: list[Tensor], rows: int) -> bool:
     """Whether the values differ so much that no two samples are the same by chance."""
     for tensor in tensors:
         values = tensor[:MOST_ROWS].flatten(1) if tensor.dim() > 1 else tensor[:, None]
         values = values[:, :_MOST_COLUMNS]
-        different = int(values.flatten().sort().values.diff().ne(0).sum())
+        different = _changes(values)
         if tensor.is_floating_point() and different > 0.5 * rows * values.shape[1]:
             return True
     return False

@@ -24,9 +24,12 @@ from probes.tap.calls import CallLog
 from probes.tap.checkpoints import CheckpointWatch
 from probes.tap.clipping import ClipWatch
 from probes.tap.data import DataWatch
+from probes.tap.dropouts import DropoutWatch
 from probes.tap.eager import EagerStance
 from probes.tap.finite import FiniteWatch
 from probes.tap.forward import ForwardWatch
+from probes.tap.freeze_flags import FreezeFlags
+from probes.tap.frozen import FrozenWatch
 from probes.tap.guard import Guard
 from probes.tap.layer_gradients import LayerGradientWatch
 from probes.tap.lifecycle import LifecycleWatch
@@ -131,6 +134,9 @@ class Tap:
         )
         self.losses.probed.append(self.lifecycle.look_at)
         self.lifecycle.blocks.on_enter.append(self.data.evaluate_samples)
+        self.frozen = FrozenWatch(
+            self.tree, FreezeFlags(sources, self.tree.name), self._collector, sources.line
+        )
         self._watches: tuple[Watch, ...] = (
             self.forward,
             self.losses,
@@ -147,6 +153,8 @@ class Tap:
             SpreadWatch(self.tree, self.calls, self._collector),
             FiniteWatch(sources, self.calls, self.losses, emit, lambda: self.step),
             self.lifecycle,
+            self.frozen,
+            DropoutWatch(self.tree, sources, self.calls, self._collector),
         )
         for watch in (*self._watches, self.updates):
             guard.shield(watch, "_leave", "_before_backward", "before", "after")
@@ -156,6 +164,7 @@ class Tap:
             self._by_hand.optimizer_made,
             self.settings.add,
             self.lifecycle.add_optimizer,
+            self.frozen.add_optimizer,
         ]
 
     def install(self) -> None:
@@ -168,6 +177,7 @@ class Tap:
             self.clipping.install(),
             self.data.install(),
             self.lifecycle.install(),
+            self.frozen.install(),
             wrap(Optimizer, "__init__", after=self._after_optimizer_made),
             wrap(nn.Module, "train", before=self._before_mode),
             register_optimizer_step_pre_hook(self._before_step).remove,

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from probes.trace import ModuleInfo, Trace
-from remedies.source import dropping, functions, returns, sampling, steps, terms
+from remedies.source import dropping, freezing, functions, returns, sampling, steps, terms
 from remedies.source.calls import CallSite, calls_at, calls_of
 from remedies.source.errors import Unwritable
 from remedies.source.file import SourceFile
@@ -126,6 +126,11 @@ class Source:
             raise Unwritable("no step of an optimizer was seen")
         for place in places:
             steps.clear_after_step(*self._place(place), moved)
+
+    def freeze(self, places: Iterable[str]) -> None:
+        """Freeze what an attribute was to freeze at these lines."""
+        for place in places:
+            freezing.call_instead(*self._place(place))
 
     def _part(self, name: str, all_of_it: bool) -> terms.Part:
         info = self.trace.terms.get(name)

@@ -123,6 +123,19 @@ class Program:
         """Path of a module; None where it hangs from no root that was seen."""
         return self._tap.tree.name(module)
 
+    @property
+    def roots(self) -> list[nn.Module]:
+        """The models that were seen so far."""
+        return list(self._tap.tree.roots.values())
+
+    def parameter_names(self) -> dict[int, str]:
+        """Paths of all parameters of these models, by identity."""
+        return self._tap.tree.parameter_names()
+
+    def froze_by_attribute(self, thing: object) -> bool:
+        """Whether the script set an attribute on it that looks as if it froze it."""
+        return self._tap.frozen.flags.line(thing) is not None
+
     def first_root(self) -> str | None:
         """Name of the model whose parameters are named without it; None before it is known."""
         first = self._tap.tree.roots.get("")
@@ -163,6 +176,11 @@ class Program:
     def step(self) -> int:
         """Optimizer steps done so far."""
         return self._tap.step
+
+    def module_name_at_work(self) -> str | None:
+        """Path of the innermost module at work; None outside of all."""
+        module = module_at_work(self._tap.tree)
+        return None if module is None else self.module_name(module)
 
     def inside_module(self) -> bool:
         """Whether a module of the program is at work."""

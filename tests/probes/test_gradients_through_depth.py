@@ -68,3 +68,35 @@ def test_through_a_recurrent_layer(make_trace) -> None:
     }
     (symptom,) = VanishingGradients().read(make_trace(signals, {"val_acc": STUCK}), METRIC)
     assert symptom.where == "memory" and symptom.evidence["length"] == 80
+
+
+@pytest.mark.parametrize(("end", "alarming"), [(0.99, False), (0.9, True)])
+def test_huge_losses_of_few_samples_are_no_harm_at_the_top(make_trace, end, alarming) -> None:
+    trace = deep(make_trace, [1e4, 1e3, 1e2, 10.0, 1.0], [0.2, 0.5, 0.9, end, end, end])
+    far_off = make_trace(
+        {
+            ("train", "loss", "prediction.loss"): [90.0] * 8,
+            ("train", "loss", "label.entropy"): [1.0] * 8,
+        }
+    )
+    trace.signals |= far_off.signals
+    (symptom,) = ExplodingGradients().read(trace, METRIC)
+    assert symptom.alarming is alarming
+
+
+@pytest.mark.parametrize(
+    ("unknown", "alarms"),
+    [
+        ([90.0, 5.0, 2.0, 1.1, 1.0, 1.0, 1.0, 0.95], ["cell"]),  # Never better than a constant.
+        ([90.0, 5.0, 2.0, 1.1, 0.5, 0.3, 0.2, 0.1], []),
+        ([1.2, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0], []),  # It began well: there is nothing to learn.
+    ],
+)
+def test_a_run_that_never_got_over_how_it_began(make_trace, unknown, alarms) -> None:
+    signals = {
+        ("train", "cell", f"gradient.call{n}"): [first] + [1.0] * 7
+        for n, first in ((1, 100.0), (2, 80.0), (4, 40.0), (8, 10.0), (16, 1.0))
+    }
+    signals["train", "train.py:9", "target.unexplained"] = unknown
+    found = ExplodingGradients().read(make_trace(signals), None)
+    assert [symptom.where for symptom in found if symptom.alarming] == alarms

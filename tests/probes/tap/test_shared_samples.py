@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from probes.tap import Tap
+from probes.tap.sample_rows import sample_rows
 from probes.trace import Event, Trace
 
 Evaluate = Callable[[nn.Module, Tensor], None]
@@ -116,3 +117,11 @@ def test_a_teacher_is_not_evaluated() -> None:
             optimizer.step()
 
     assert not any(share > 0.1 for share in shared(run(DATA, OTHER, distil)))
+
+
+def test_samples_of_which_there_are_few_come_again_by_chance() -> None:
+    numbers = torch.arange(64)[:, None]
+    bits = (numbers // 2 ** torch.arange(14)) % 2.0  # All rows differ.
+    assert sample_rows((bits,)) == []
+    assert len(sample_rows((torch.cat([bits, bits[:, :4]], 1),))) == 64
+    assert len(sample_rows((bits + 0.1 * torch.arange(14.0),))) == 64
