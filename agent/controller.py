@@ -15,7 +15,8 @@ from agent.experience import NONE, Experience
 from agent.findings import Findings
 from agent.known_good import arguments_of_run, differing
 from agent.launch import Launcher
-from agent.ledger import Ledger, params_of
+from agent.ledger import Ledger
+from agent.ledger.lookup import params_of
 from agent.markdown import to_markdown
 from agent.patch import patch_of
 from agent.policies import policies

@@ -31,7 +31,7 @@ def experience_command(
     probes, remedies = registries()
     wanted = {look_up(unit, probes, remedies).code for unit in units}
     from agent.controller import home
-    from agent.ledger import experience_of
+    from agent.ledger.lookup import experience_of
 
     found = experience_of(experiment, tracking_uri, home())
     rows = [row for row in _rows(found) if not wanted or wanted & {row.symptom, row.remedy}]

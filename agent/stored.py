@@ -18,8 +18,8 @@ from agent.preflight import check_target
 from agent.text import plain
 
 if TYPE_CHECKING:
-    from agent.archive import Archive, Entry
     from agent.diagnosis import Diagnosis
+    from agent.ledger.archive import Archive, Entry
 
 _store: Callable[[Any], Any] = click.option(
     "--tracking-uri",
@@ -113,8 +113,8 @@ def _patch(diagnosis: Diagnosis, run_id: str) -> tuple[str, dict[str, str]]:
 
 
 def _archive(tracking_uri: str | None) -> Archive:
-    from agent.archive import Archive
     from agent.controller import home
+    from agent.ledger.archive import Archive
 
     return Archive(tracking_uri, home())
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from agent.diagnosis import Diagnosis
 from agent.errors import InfrastructureError
+from agent.ledger.records import MAX_TAG
 from agent.markdown import escape
 from agent.recorder.provider import PREFIX
-from agent.records import MAX_TAG
 from agent.triage.findings import Finding, from_metrics, note_with, summarise
 from agent.triage.lease import Lease, take
 from agent.triage.packages import changed_packages

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from agent.diagnosis import Diagnosis
+from agent.ledger.records import MAX_TAG
 from agent.markdown import escape
-from agent.records import MAX_TAG
 from agent.text import number
 from agent.triage.judge import History, chosen_metric
 from agent.triage.runs import NOTE, Case, Run, is_finite

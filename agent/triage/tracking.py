@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.errors import InfrastructureError, UsageError
-from agent.ledger import connect, experiment_id, user_name
+from agent.ledger.client import connect, experiment_id, user_name
 from agent.store import Store
 from agent.triage.runs import Run
 

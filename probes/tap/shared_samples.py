@@ -52,8 +52,8 @@ class SharedSampleWatch:
     A batch counts as trained on when a loss compares as many labels, or a multiple of that: a graph
     of which some nodes are labelled does not. Passes of another model than the last one that was
     trained (a teacher), and at lines where the batch of the step goes through without gradient,
-    are no evaluation. Samples of which there can be but few (points of a grid, short rows of bits) and those that come twice in
-    one pass by chance (words, states of a game) are left alone.
+    are no evaluation. Samples of which there can be but few (points of a grid, short rows of bits)
+    and those that come twice in one pass by chance (words, states of a game) are left alone.
 
     Args:
         sources: Tells the user's lines.

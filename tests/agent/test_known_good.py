@@ -12,7 +12,7 @@ from agent.cli import main
 from agent.diagnosis import Diagnosis
 from agent.errors import UsageError
 from agent.known_good import arguments_of_run, differing, split_arguments
-from agent.ledger import params_of
+from agent.ledger.lookup import params_of
 from agent.progress import Notice, Progress
 
 ROOT = Path(__file__).parents[2]

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from agent.archive import Archive
 from agent.cli import main
 from agent.diagnosis import Diagnosis, PatchCheck, read_diagnosis
 from agent.ledger import Ledger
+from agent.ledger.archive import Archive
 from agent.page import make_page
 from agent.page.evidence import Evidence
 from agent.report import to_text

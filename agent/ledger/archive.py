@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from agent.candidate import read_treatment
 from agent.diagnosis import Diagnosis, read_diagnosis
 from agent.errors import AgentError, InfrastructureError, UsageError
-from agent.ledger import connect, read_outcome, user_name
+from agent.ledger.client import connect, user_name
+from agent.ledger.lookup import read_outcome
 from agent.store import Store
 
 if TYPE_CHECKING:

@@ -24,10 +24,12 @@ from agent.diagnosis import (
 )
 from agent.errors import InfrastructureError, UsageError
 from agent.experience import Record
-from agent.ledger import Ledger, experience_of, read_trace
-from agent.records import TrialRecord
+from agent.ledger import Ledger
+from agent.ledger.lookup import experience_of
+from agent.ledger.records import TrialRecord
 from agent.request import Request
 from agent.store import Store
+from agent.trace_file import read_trace
 from agent.workload import Limits, Outcome, TrialSpec, Workload
 from probes.symptom import Symptom
 from probes.trace import Trace
