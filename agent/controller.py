@@ -25,6 +25,7 @@ from agent.request import Request
 from agent.selection import selected
 from agent.settings import SettingSearch
 from agent.snapshot import Snapshot
+from agent.study import check_storage
 from agent.trials import Trials
 from agent.verify_patch import PatchVerifier
 from agent.workload import Outcome
@@ -76,6 +77,8 @@ class Controller:
         workload = self._request.workload
         ledger = Ledger(self._request.tracking_uri, self._request.experiment, home())
         ledger.check()
+        if self._request.storage is not None:
+            check_storage(self._request.storage)
         differences = self._differences()
         snapshot = Snapshot.take(workload.directory, workload.script)
         ledger.open(self._request, snapshot.digest)
@@ -145,10 +148,11 @@ class Controller:
         return conclusion.draw(request, episode.findings, cost, ledger.entry, error)
 
     def _episode(self, trials: Trials, ledger: Ledger) -> Episode:
-        def journal() -> tuple[str, Path]:
+        def journal() -> tuple[str, Path | str]:
             # A resumed diagnosis begins a search of its own, and is told at once what is known.
             run_id = ledger.entry.run_id
-            return f"{run_id}-{time.time_ns()}", home() / "studies" / f"{run_id}.log"
+            file = home() / "studies" / f"{run_id}.log"
+            return f"{run_id}-{time.time_ns()}", self._request.storage or file
 
         def experience() -> Experience:
             return ledger.experience if self._request.experience else NONE

@@ -114,6 +114,7 @@ where_to_run = _options(
         envvar="MLFLOW_TRACKING_URI",
         help="MLflow store. [default: $MLFLOW_TRACKING_URI, or a local one]",
     ),
+    click.option("--storage", metavar="URL", help="Database of the searches. [default: a file]"),
     click.option("--experiment", metavar="NAME", help="MLflow experiment. [default: agent]"),
     click.option("--resume", metavar="RUN_ID", help="Go on with a diagnosis that broke off."),
     click.option("--subject", metavar="RUN_ID", help="The MLflow run that it is about."),

@@ -29,6 +29,7 @@ class Request(BaseModel):
         slots: Trials at a time; None: as many as the cores allow.
         address: Ray cluster to run on; None for a local one of our own.
         tracking_uri: MLflow store; None for SQLite in the agent's home.
+        storage: Database of the searches, as Optuna takes it; None for a file in the agent's home.
         experiment: MLflow experiment.
         resume: MLflow run of a diagnosis that broke off.
         subject: MLflow run that the diagnosis is about, as triage notes it.
@@ -55,6 +56,7 @@ class Request(BaseModel):
     slots: int | None = Field(default=None, ge=1)
     address: str | None = None
     tracking_uri: str | None = None
+    storage: str | None = None
     experiment: str = "agent"
     resume: str | None = None
     subject: str | None = None

@@ -50,7 +50,7 @@ class Store:
     @property
     def shown(self) -> str:
         """The URI without a password."""
-        return _CREDENTIALS.sub("://***@", self.uri)
+        return without_password(self.uri)
 
     @property
     def local(self) -> bool:
@@ -116,3 +116,12 @@ def _check_writable(database: Path) -> None:
         raise InfrastructureError(f"the MLflow store {database} is not writable")
     if database.is_dir():
         raise InfrastructureError(f"the MLflow store {database} is a folder, not a database")
+
+
+def without_password(uri: str) -> str:
+    """A URI as it may be shown.
+
+    >>> without_password("postgresql://me:secret@host/db")
+    'postgresql://***@host/db'
+    """
+    return _CREDENTIALS.sub("://***@", uri)

@@ -31,6 +31,7 @@ from agent.candidate import (
 )
 from agent.errors import InfrastructureError
 from agent.pruning import Curve, Judge
+from agent.store import without_password
 from probes.objective import Objective
 from probes.trace import Series
 from remedies.space import Choice, Range, Value, is_active
@@ -318,7 +319,25 @@ def _open(
             load_if_exists=True,
         )
     except Exception as error:
-        raise InfrastructureError(f"cannot store the search in {storage}: {error}") from error
+        raise _unusable(storage, error) from error
+
+
+def check_storage(url: str) -> None:
+    """Make sure that a database can be used, before anything is run for it.
+
+    Raises:
+        InfrastructureError: It cannot; the message has no password.
+    """
+    try:
+        _storage(url)
+    except Exception as error:
+        raise _unusable(url, error) from error
+
+
+def _unusable(storage: Path | str, error: Exception) -> InfrastructureError:
+    shown, told = without_password(str(storage)), str(error).strip().splitlines()
+    reason = without_password(told[0]) if told else type(error).__name__
+    return InfrastructureError(f"cannot store the search in {shown}: {reason}")
 
 
 def _storage(storage: Path | str) -> optuna.storages.BaseStorage:

@@ -6,7 +6,7 @@ import warnings
 import pytest
 
 from agent.errors import InfrastructureError
-from agent.study import Candidate, Study
+from agent.study import Candidate, Study, check_storage
 from probes.objective import Objective
 from probes.trace import Series
 from remedies.space import Choice, Range
@@ -253,6 +253,15 @@ def test_an_unusable_storage_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InfrastructureError, match="cannot store the search in"):
         make(tmp_path / "file" / "study.log")
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://me:secret@127.0.0.1:1/db", "nosuch://me:secret@host/db"]
+)
+def test_a_database_that_is_not_there_is_named_without_the_password(url):
+    with pytest.raises(InfrastructureError, match="cannot store the search in") as caught:
+        check_storage(url)
+    assert "secret" not in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_candidates_must_differ(journal):
