@@ -14,7 +14,7 @@ from agent.errors import InfrastructureError
 from agent.ledger import Ledger
 from agent.spool import deliver
 from agent.store import Store
-from tests.agent.test_ledger import make_diagnosis, make_outcome, make_request
+from tests.agent.ledger.test_ledger import make_diagnosis, make_outcome, make_request
 
 AWAY = "http://127.0.0.1:9/"
 SWAP = make_diagnosis().tried[0].treatment
