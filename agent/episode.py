@@ -18,6 +18,7 @@ from agent.observation import observe
 from agent.progress import Listener
 from agent.ranking import Hypothesis, everything, rank
 from agent.request import Request
+from agent.selection import named
 from agent.study import Sampler, Study
 from agent.trials import Trials
 from probes.symptom import Symptom
@@ -116,7 +117,7 @@ class Episode:
                 was asked for besides.
         """
         symptoms, trace, applied = self._state(base)
-        offered = [r for r in self._remedies if r.code in self._request.offer] if not base else []
+        offered = [r for r in self._remedies if named(r, self._request.offer)] if not base else []
         return rank(self._remedies, symptoms, trace, offered, applied, self._experience())
 
     def options(self, base: Heard | None = None) -> list[Hypothesis]:

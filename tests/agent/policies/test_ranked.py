@@ -48,7 +48,7 @@ def test_a_cure_settles_what_was_its_consequence(tmp_path) -> None:
     alarms = "P801", "P303"
     assert heard(tmp_path, "zero-gradients", alarms) == ["zero-gradients"]
     assert "scale-learning-rate" in heard(tmp_path, "nothing", alarms)
-    asked_for = heard(tmp_path, "zero-gradients", alarms, offer=("R301",))
+    asked_for = heard(tmp_path, "zero-gradients", alarms, offer=("scale-learning-rate",))
     assert set(asked_for) == {"zero-gradients", "scale-learning-rate"}
 
 
