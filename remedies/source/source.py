@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from probes.trace import ModuleInfo, Trace
-from remedies.source import dropping, freezing, functions, returns, sampling, steps, terms
+from remedies.source import cuts, dropping, freezing, functions, returns, sampling, steps, terms
 from remedies.source.calls import CallSite, calls_at, calls_of
 from remedies.source.errors import Unwritable
 from remedies.source.file import SourceFile
@@ -131,6 +131,14 @@ class Source:
         """Freeze what an attribute was to freeze at these lines."""
         for place in places:
             freezing.call_instead(*self._place(place))
+
+    def keep_in_graph(self, place: str) -> None:
+        """Leave the tensor in the graph that a line takes out of it."""
+        kinds = {name for _, where, name in self.trace.signals if where.endswith(f"@{place}")}
+        cut = sorted(name.removeprefix("cut.") for name in kinds if name.startswith("cut."))
+        if len(cut) != 1:
+            raise Unwritable(f"{place} was seen to do {' and '.join(cut) or 'nothing'}")
+        cuts.take_out(*self._place(place), cut[0])
 
     def _part(self, name: str, all_of_it: bool) -> terms.Part:
         info = self.trace.terms.get(name)
