@@ -6,7 +6,17 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from probes.trace import ModuleInfo, Trace
-from remedies.source import cuts, dropping, freezing, functions, returns, sampling, steps, terms
+from remedies.source import (
+    cuts,
+    dropping,
+    freezing,
+    functions,
+    modes,
+    returns,
+    sampling,
+    steps,
+    terms,
+)
 from remedies.source.calls import CallSite, calls_at, calls_of
 from remedies.source.errors import Unwritable
 from remedies.source.file import SourceFile
@@ -139,6 +149,17 @@ class Source:
         if len(cut) != 1:
             raise Unwritable(f"{place} was seen to do {' and '.join(cut) or 'nothing'}")
         cuts.take_out(*self._place(place), cut[0])
+
+    def train_in_loop(self, *marks: str) -> None:
+        """Put the model into training mode in the loop that calls these in its evaluation."""
+        places = {info.backward for info in self.trace.loops.values()}
+        if len(places) != 1:
+            raise Unwritable(f"there are {len(places)} backward passes")
+        modes.train_in_loop(*self._place(places.pop()), marks)
+
+    def eval_before(self, place: str) -> None:
+        """Put the model into evaluation mode before a line without gradients."""
+        modes.eval_before(*self._place(place))
 
     def _part(self, name: str, all_of_it: bool) -> terms.Part:
         info = self.trace.terms.get(name)
