@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import libcst as cst
 
+from remedies.source.blocks import put_before
 from remedies.source.errors import Unwritable
 from remedies.source.file import SourceFile
+from remedies.source.imports import written_name
+from remedies.source.numbers import literal
 
 
 def clear_after_step(file: SourceFile, line: int, moved: bool) -> None:
@@ -36,6 +39,47 @@ def clear_after_step(file: SourceFile, line: int, moved: bool) -> None:
             file.edit(other, lambda _: cst.RemoveFromParent())
     new = cst.parse_statement(f"{optimizer}.zero_grad()", config=file.tree.config_for_parsing)
     file.edit(statement, lambda step: cst.FlattenSentinel([step, new]))
+
+
+def clip_before_step(file: SourceFile, line: int, limit: float) -> None:
+    """Have gradients clipped to a norm before ``step``.
+
+    Args:
+        file: The file.
+        line: The line that calls ``step``.
+        limit: The largest norm.
+
+    Raises:
+        Unwritable: The line is not a plain call of an optimizer's ``step``.
+    """
+    statement, optimizer = _step_at(file, line)
+    clip = written_name(file, "torch.nn.utils.clip_grad_norm_")
+    held = _held(file, statement, optimizer)
+    put_before(file, statement, f"{clip}({held}, {literal(limit)})")
+
+
+def _held(file: SourceFile, statement: cst.CSTNode, optimizer: str) -> str:
+    """The parameters of an optimizer, as they were given to it where that can be seen."""
+    made = [
+        assignment
+        for assignment in file.nodes(cst.Assign)
+        if [file.code(target.target) for target in assignment.targets] == [optimizer]
+    ]
+    match [assignment.value for assignment in made]:
+        case [
+            cst.Call(
+                args=[
+                    cst.Arg(
+                        value=cst.Call(func=cst.Attribute(value=model, attr=name), args=[]) as held
+                    ),
+                    *_,
+                ]
+            )
+        ] if name.value == "parameters":
+            attributes = f"{file.code(model)} {optimizer}".count("self.") == 2
+            if attributes or file.scope(made[0]) is file.scope(statement):
+                return file.code(held)
+    return f'[p for group in {optimizer}.param_groups for p in group["params"]]'
 
 
 def _step_at(file: SourceFile, line: int) -> tuple[cst.SimpleStatementLine, str]:
