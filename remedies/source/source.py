@@ -10,6 +10,7 @@ from remedies.source import (
     dropping,
     freezing,
     functions,
+    membership,
     modes,
     returns,
     sampling,
@@ -122,6 +123,15 @@ class Source(Files):
         for place in self._steps():
             steps.clip_before_step(*self._place(place), limit)
 
+    def optimise_all(self, places: Collection[str]) -> None:
+        """Give the optimizer all parameters of the model that these modules belong to."""
+        calls = self.optimizers()
+        roots = {self._root(place) for place in places}
+        if len(calls) != 1 or len(roots) != 1 or None in roots:
+            raise Unwritable("there are several optimizers or models, or a model that is not known")
+        known = [m for m in self.trace.modules if m not in roots and self._root(m) in roots]
+        membership.widen(calls[0], known)
+
     def freeze(self, places: Iterable[str]) -> None:
         """Freeze what an attribute was to freeze at these lines."""
         for place in places:
@@ -151,6 +161,14 @@ class Source(Files):
         if not places:
             raise Unwritable("no step of an optimizer was seen")
         return places
+
+    def _root(self, place: str) -> str | None:
+        """The model that a module, or a parameter of one, belongs to."""
+        known = self.trace.modules
+        info = known.get(place) or known.get(place.rpartition(".")[0])
+        while info is not None and info.parent is not None:
+            info = known.get(info.parent)
+        return info.where if info is not None else None
 
     def _part(self, name: str, all_of_it: bool) -> terms.Part:
         info = self.trace.terms.get(name)
