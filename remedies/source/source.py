@@ -14,6 +14,7 @@ from remedies.source import (
     modes,
     returns,
     sampling,
+    shapes,
     steps,
     terms,
 )
@@ -131,6 +132,16 @@ class Source(Files):
             raise Unwritable("there are several optimizers or models, or a model that is not known")
         known = [m for m in self.trace.modules if m not in roots and self._root(m) in roots]
         membership.widen(calls[0], known)
+
+    def align_shapes(self, places: Iterable[str]) -> None:
+        """Give the two sides of the losses at these lines the same shape."""
+        for place in places:
+            shapes.align(*self._place(place))
+
+    def move_schedule(self) -> None:
+        """Have the schedule make its step after the loop over the batches."""
+        for place in self._steps():
+            steps.move_schedule(*self._place(place))
 
     def freeze(self, places: Iterable[str]) -> None:
         """Freeze what an attribute was to freeze at these lines."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import libcst as cst
 
-from remedies.source.blocks import put_before
+from remedies.source.blocks import loops_around, put_before
 from remedies.source.errors import Unwritable
 from remedies.source.file import SourceFile
 from remedies.source.imports import written_name
@@ -56,6 +56,45 @@ def clip_before_step(file: SourceFile, line: int, limit: float) -> None:
     clip = written_name(file, "torch.nn.utils.clip_grad_norm_")
     held = _held(file, statement, optimizer)
     put_before(file, statement, f"{clip}({held}, {literal(limit)})")
+
+
+def move_schedule(file: SourceFile, line: int) -> None:
+    """Move the step of a schedule from the loop over the batches to behind it.
+
+    Args:
+        file: The file.
+        line: A line of the loop over the batches, the one that calls the optimizer's ``step``.
+
+    Raises:
+        Unwritable: There is not one plain call of it, or no loop around that of the batches.
+    """
+    loops = loops_around(file, line)
+    moved = [
+        statement
+        for statement in loops[0].body.body
+        if isinstance(statement, cst.SimpleStatementLine)
+        and _is_schedule(file, _called(file, statement, "step"))
+    ]
+    if len(moved) != 1 or len(loops) < 2 or loops[0].orelse or len(loops[0].body.body) < 2:
+        raise Unwritable("the step of a schedule is not a statement of the loop over the batches")
+    if any(isinstance(node, cst.Break | cst.Continue) for node in file.everything(loops[0])):
+        raise Unwritable("the loop over the batches does not always come to its end")
+    last = moved[0].with_changes(leading_lines=[])
+    file.edit(moved[0], lambda _: cst.RemoveFromParent())
+    file.edit(loops[0], lambda loop: cst.FlattenSentinel([loop, last]))
+
+
+def _is_schedule(file: SourceFile, name: str | None) -> bool:
+    made = [
+        assignment.value
+        for assignment in file.nodes(cst.Assign)
+        if name in [file.code(target.target) for target in assignment.targets]
+    ]
+    return bool(made) and all(
+        isinstance(value, cst.Call)
+        and (file.imported(value.func) or "").startswith("torch.optim.lr_scheduler.")
+        for value in made
+    )
 
 
 def _held(file: SourceFile, statement: cst.CSTNode, optimizer: str) -> str:
