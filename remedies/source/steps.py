@@ -50,9 +50,12 @@ def clip_before_step(file: SourceFile, line: int, limit: float) -> None:
         limit: The largest norm.
 
     Raises:
-        Unwritable: The line is not a plain call of an optimizer's ``step``.
+        Unwritable: The line is not a plain call of an optimizer's ``step``, or its function clips.
     """
     statement, optimizer = _step_at(file, line)
+    calls = file.nodes(cst.Call, file.scope(statement))
+    if any("clip_grad" in file.code(call.func) for call in calls):
+        raise Unwritable("gradients are clipped there already")
     clip = written_name(file, "torch.nn.utils.clip_grad_norm_")
     held = _held(file, statement, optimizer)
     put_before(file, statement, f"{clip}({held}, {literal(limit)})")

@@ -43,7 +43,13 @@ def test_what_the_optimizer_holds(rewrite, made, given) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["import torch\nscaler.step(opt)\n", "import torch\na = opt.step()\n", "opt.step()\n"]
+    "text",
+    [
+        "import torch\nscaler.step(opt)\n",
+        "import torch\na = opt.step()\n",
+        "import torch\ntorch.nn.utils.clip_grad_value_(ps, 1)\nopt.step()\n",
+        "opt.step()\n",
+    ],
 )
 def test_what_is_not_plain_is_not_written(rewrite, text) -> None:
     with pytest.raises(Unwritable):
