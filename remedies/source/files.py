@@ -34,6 +34,14 @@ class Files:
         self._open_all()
         return any(file.assigns(attribute) for file in self.files)
 
+    def _root(self, place: str) -> str | None:
+        """The model that a module, or a parameter of one, belongs to."""
+        known = self.trace.modules
+        info = known.get(place) or known.get(place.rpartition(".")[0])
+        while info is not None and info.parent is not None:
+            info = known.get(info.parent)
+        return info.where if info is not None else None
+
     def _place(self, place: str | None) -> tuple[SourceFile, int]:
         name, _, line = (place or "").rpartition(":")
         paths = {(folder / name).resolve() for folder in self._folders if name}

@@ -12,6 +12,7 @@ from remedies.source import (
     functions,
     membership,
     modes,
+    residuals,
     returns,
     sampling,
     shapes,
@@ -28,11 +29,6 @@ class Source(Files):
     """The user's files, with what the untreated run told about their lines.
 
     Every method raises `Unwritable` where a change would not be safe.
-
-    Args:
-        trace: The untreated run.
-        directory: The working directory.
-        script: The script.
     """
 
     def constructors(self, paths: Iterable[str]) -> list[CallSite]:
@@ -143,6 +139,11 @@ class Source(Files):
         for place in self._steps():
             steps.move_schedule(*self._place(place))
 
+    def scale_branches(self, paths: Collection[str]) -> None:
+        """Multiply what residual branches add by one over the root of their number."""
+        self._open_all()
+        residuals.scale_by_depth(self.files, paths)
+
     def freeze(self, places: Iterable[str]) -> None:
         """Freeze what an attribute was to freeze at these lines."""
         for place in places:
@@ -172,14 +173,6 @@ class Source(Files):
         if not places:
             raise Unwritable("no step of an optimizer was seen")
         return places
-
-    def _root(self, place: str) -> str | None:
-        """The model that a module, or a parameter of one, belongs to."""
-        known = self.trace.modules
-        info = known.get(place) or known.get(place.rpartition(".")[0])
-        while info is not None and info.parent is not None:
-            info = known.get(info.parent)
-        return info.where if info is not None else None
 
     def _part(self, name: str, all_of_it: bool) -> terms.Part:
         info = self.trace.terms.get(name)

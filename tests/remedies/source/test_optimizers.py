@@ -76,3 +76,28 @@ def test_the_usual_settings(rewrite, before, after) -> None:
 def test_settings_that_are_computed_are_not_written(rewrite, call) -> None:
     with pytest.raises(Unwritable):
         usual(rewrite, f"import torch\nopt = torch.optim.{call}\n")
+
+
+def test_the_optimizer_of_the_bundled_script_is_swapped(rewrite, bundled) -> None:
+    sick, _ = bundled("always_clipping")
+    old = "SGD(model.parameters(), lr=args.lr, momentum=args.momentum)"
+    assert rewrite(sick, "R307", to="adamw") == sick.replace(
+        old, "AdamW(model.parameters(), lr=1e-3)"
+    )
+
+
+def test_another_optimizer_is_imported(rewrite) -> None:
+    before = "from torch.optim import Adam\nopt = Adam(params=net.parameters(), lr=9)  # fast\n"
+    after = (
+        "from torch.optim import Adam, SGD\n"
+        "opt = SGD(net.parameters(), lr=0.05, momentum=0.9)  # fast\n"
+    )
+    assert rewrite(before, "R307", to="sgd") == after
+
+
+@pytest.mark.parametrize(
+    "call", ["LBFGS(net.parameters(), lr=1)", "Adam([{'params': ps}], lr=1)", "Adam(ps, **kw)"]
+)
+def test_settings_of_their_own_are_not_swapped(rewrite, call) -> None:
+    with pytest.raises(Unwritable):
+        rewrite(f"import torch\nopt = torch.optim.{call}\n", "R307", to="sgd")
