@@ -9,10 +9,12 @@ from probes.symptom import Symptom
 from probes.trace import Trace
 from remedies._named import named
 from remedies.base import Remedy
+from remedies.source.errors import Unwritable
 from remedies.space import Space
 from remedies.treatment import Action
 
 if TYPE_CHECKING:
+    from remedies.source.source import Source
     from remedies.surgery import Program
 
 
@@ -64,3 +66,15 @@ class AlignShapes(Remedy):
             f"Give the target the shape of the prediction in {action.target or 'the loss'}: "
             "target.reshape(prediction.shape), or prediction.squeeze(-1)."
         )
+
+    def rewrite(self, source: Source, action: Action) -> None:
+        """Reshape one side to the other where they were broadcast."""
+        trace = source.trace
+        lines = [
+            line
+            for line in trace.places("loss.broadcast")
+            if any(trace.signal("train", line, "loss.broadcast").finite.values)
+        ]
+        if not lines:
+            raise Unwritable("no line was seen to broadcast")
+        source.align_shapes(lines)

@@ -15,6 +15,7 @@ from remedies.treatment import Action
 if TYPE_CHECKING:
     from torch.optim import Optimizer
 
+    from remedies.source.source import Source
     from remedies.surgery import Program
 
 _USUAL = 1.0
@@ -84,6 +85,10 @@ class ClipGradients(Remedy):
             f"Call torch.nn.utils.clip_grad_norm_(model.parameters(), {norm:.3g}) between "
             f"backward() and step()."
         )
+
+    def rewrite(self, source: Source, action: Action) -> None:
+        """Write ``clip_grad_norm_`` before each step."""
+        source.clip_gradients(float(action.params["max_norm"]))
 
 
 def _first_norm(trace: Trace) -> float:

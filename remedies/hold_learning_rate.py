@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 from probes.symptom import Symptom
 from probes.trace import Trace
 from remedies.base import Remedy
+from remedies.source.errors import Unwritable
 from remedies.space import Choice, Range, Space
 from remedies.treatment import Action
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
 
+    from remedies.source.source import Source
     from remedies.surgery import Program
 
 
@@ -98,3 +100,11 @@ class HoldLearningRate(Remedy):
             return "Leave the learning rate as it is: take scheduler.step() out."
         every = float(action.params.get("every", 1.0))
         return f"Call scheduler.step() once in {every:.0f} optimizer steps (after each epoch)."
+
+    def rewrite(self, source: Source, action: Action) -> None:
+        """Move ``scheduler.step()`` out of the loop over the batches."""
+        epoch = float(self.space_for(source.trace)["every"].default)
+        every = float(action.params.get("every", 0.0))
+        if action.params["how"] != "slower" or not epoch / 2 <= every <= epoch * 2:
+            raise Unwritable("the schedule is not to move on once in an epoch")
+        source.move_schedule()

@@ -10,10 +10,12 @@ from probes.idle_parameters import CURABLE, cut_of
 from probes.symptom import Symptom
 from probes.trace import Trace
 from remedies.base import Remedy
+from remedies.source.errors import Unwritable
 from remedies.space import Space
 from remedies.treatment import Action
 
 if TYPE_CHECKING:
+    from remedies.source.source import Source
     from remedies.surgery import Program
 
 
@@ -104,6 +106,14 @@ class KeepGradient(Remedy):
             f"Take out what keeps the tensor from its gradient at {lines or 'that line'} "
             f"(detach(), .data, no_grad, requires_grad=False)."
         )
+
+    def rewrite(self, source: Source, action: Action) -> None:
+        """Take out the ``detach()``, the ``.data``, or the block of ``no_grad``."""
+        lines = {target.rpartition("@")[2] for target in action.targets}
+        if not lines:
+            raise Unwritable("no line is named")
+        for line in sorted(lines):
+            source.keep_in_graph(line)
 
 
 def _with_cut(trace: Trace, parameters: list[str], cut: tuple[str, str]) -> str:

@@ -12,9 +12,16 @@ from remedies.space import Range, Space
 from remedies.treatment import Action
 
 if TYPE_CHECKING:
+    from remedies.source.source import Source
     from remedies.surgery import Program
 
 _MARGIN = 2.0
+_LIMITS = {
+    "clip_grad_norm_": "max_norm",
+    "clip_grad_norm": "max_norm",
+    "clip_grad_value_": "clip_value",
+}
+"""The functions of ``torch.nn.utils`` that clip, and the name of the second argument of each."""
 
 
 class LoosenClipping(Remedy):
@@ -71,8 +78,6 @@ class LoosenClipping(Remedy):
         """Have the clipping functions of torch called with another limit."""
         from torch import nn
 
-        from probes.tap.clipping import NORM_CLIPPERS, VALUE_CLIPPERS
-
         factor = float(action.params["factor"])
         if factor <= 0:
             raise ValueError(f"{action}: the factor must be positive")
@@ -89,8 +94,7 @@ class LoosenClipping(Remedy):
             return clip
 
         for owner in (nn.utils, nn.utils.clip_grad):
-            for name in (*NORM_CLIPPERS, *VALUE_CLIPPERS):
-                keyword = "clip_value" if name in VALUE_CLIPPERS else "max_norm"
+            for name, keyword in _LIMITS.items():
                 if hasattr(owner, name):
                     program.replace(owner, name, loosened(getattr(owner, name), keyword))
 
@@ -98,3 +102,11 @@ class LoosenClipping(Remedy):
         """By what to multiply the limit."""
         factor = float(action.params["factor"])
         return f"Multiply the limit that gradients are clipped to by {factor:.3g}."
+
+    def rewrite(self, source: Source, action: Action) -> None:
+        """Multiply the limit in every call that clips."""
+        factor = float(action.params["factor"])
+        names = [f"torch.nn.utils.{name}" for name in _LIMITS]
+        for call in source.calls(names, source.trace.places("clip.limit")):
+            limit = _LIMITS[call.name.rpartition(".")[2]]
+            call.scale(limit, factor, "parameters", limit)

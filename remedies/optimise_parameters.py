@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.optim import Optimizer
 
+    from remedies.source.source import Source
     from remedies.surgery import Program
 
 
@@ -79,3 +80,7 @@ class OptimiseParameters(Remedy):
             f"Give the parameters of {action.target or 'the whole model'} to the optimizer, and "
             f"make it after them (layers in a list belong into an nn.ModuleList)."
         )
+
+    def rewrite(self, source: Source, action: Action) -> None:
+        """Give the optimizer the parameters of the whole model."""
+        source.optimise_all(action.targets)

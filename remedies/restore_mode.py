@@ -6,14 +6,16 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from probes.symptom import Symptom
-from probes.trace import Trace
+from probes.trace import Phase, Trace
 from remedies.base import Remedy
+from remedies.source.errors import Unwritable
 from remedies.space import Space
 from remedies.treatment import Action
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from remedies.source.source import Source
     from remedies.surgery import Program
 
 
@@ -86,3 +88,25 @@ class RestoreMode(Remedy):
             f"Call train() on {action.target or 'the model'} at the start of every epoch, and "
             f"eval() before every validation."
         )
+
+    def rewrite(self, source: Source, action: Action) -> None:
+        """Write ``train()`` into the loop, and ``eval()`` before validation, where it lacks."""
+        if len(action.targets) != 1:
+            raise Unwritable("there are several models")
+        evaluated = _lines(source.trace, action.target, "eval", 1.0)
+        if not evaluated and not _lines(source.trace, action.target, "train", 0.0):
+            raise Unwritable("the wrong mode was not seen")
+        for line in sorted(evaluated):
+            source.eval_before(line)
+        unmarked = ("no_grad", "inference_mode") if evaluated else ()
+        source.train_in_loop("eval", *unmarked)
+
+
+def _lines(trace: Trace, root: str, phase: Phase, mode: float) -> set[str]:
+    """Where a model was in this mode in the end."""
+    found = set()
+    for place in trace.places("mode.training", phase):
+        values = trace.signal(phase, place, "mode.training").finite.values
+        if place.rpartition("@")[0] == root and values and values[-1] == mode:
+            found.add(place.rpartition("@")[2])
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING
@@ -11,12 +12,14 @@ from probes._branches import branches
 from probes.symptom import Symptom
 from probes.trace import Trace
 from remedies.base import Remedy
+from remedies.source.errors import Unwritable
 from remedies.space import Choice, Space
 from remedies.treatment import Action
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from remedies.source.source import Source
     from remedies.surgery import Program
 
 _FEWEST = 4
@@ -91,6 +94,20 @@ class ScaleResidual(Remedy):
         factor = f"{count}**-0.5" if count and action.params["by"] == "depth" else "gate"
         gate = "" if factor != "gate" else ", with gate = nn.Parameter(torch.zeros(()))"
         return f"Scale what each residual branch adds: x = x + {factor} * block(x){gate}."
+
+    def rewrite(self, source: Source, action: Action) -> None:
+        """Write the root of their number before the branches."""
+        if action.params["by"] != "depth" or not action.targets:
+            raise Unwritable("a trained number needs a place in the constructor")
+        kinds = {_kind(target) for target in action.targets}
+        if any(_kind(m) in kinds and m not in action.targets for m in source.trace.modules):
+            raise Unwritable("branches would be scaled that were not")
+        source.scale_branches(action.targets)
+
+
+def _kind(path: str) -> str:
+    """A path without its numbers."""
+    return re.sub(r"\d+", "#", path)
 
 
 def _gate(program: Program, module: nn.Module) -> Tensor:

@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING
 from probes.symptom import Symptom
 from probes.trace import Trace
 from remedies.base import Remedy
+from remedies.source.errors import Unwritable
 from remedies.space import Choice, Space
 from remedies.treatment import Action
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
 
+    from remedies.source.source import Source
     from remedies.surgery import Program
 
 _CALLS = {
-    "adamw": "torch.optim.AdamW(parameters, lr=1e-3)",
-    "sgd": "torch.optim.SGD(parameters, lr=0.05, momentum=0.9)",
+    "adamw": ("AdamW", {"lr": "1e-3"}),
+    "sgd": ("SGD", {"lr": "0.05", "momentum": "0.9"}),
 }
 
 
@@ -79,4 +81,18 @@ class SwapOptimizer(Remedy):
 
     def advice(self, action: Action) -> str:
         """Which constructor to write."""
-        return f"Make the optimizer as {_CALLS[str(action.params['to'])]}."
+        kind, settings = _CALLS[str(action.params["to"])]
+        written = ", ".join(f"{name}={value}" for name, value in settings.items())
+        return f"Make the optimizer as torch.optim.{kind}(parameters, {written})."
+
+    def rewrite(self, source: Source, action: Action) -> None:
+        """Call the other constructor wherever an optimizer is made."""
+        kind, settings = _CALLS[str(action.params["to"])]
+        for call in source.optimizers():
+            if call.name.rpartition(".")[2] == "LBFGS" or not call.node.args:
+                raise Unwritable(f"{call.name} is not swapped")
+            given = call.arguments("params", *(f"setting {number}" for number in range(1, 16)))
+            parameters = given.get("params", "")
+            if not parameters.endswith("parameters()"):
+                raise Unwritable("parameter groups may have settings of their own")
+            call.write(kind, [parameters], settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -9,15 +10,25 @@ from probes.symptom import Symptom
 from probes.trace import Trace
 from remedies._group_settings import during_steps
 from remedies.base import Remedy
+from remedies.source.errors import Unwritable
 from remedies.space import Range, Space
 from remedies.treatment import Action
 
 if TYPE_CHECKING:
+    from remedies.source.calls import CallSite
+    from remedies.source.source import Source
     from remedies.surgery import Program
 
 _USUAL = 0.9
 _BETA2 = (0.9, 0.9999)
 _LARGE_EPSILON = 1e-4
+_SIGNATURES = {
+    "SGD": ("params", "lr", "momentum"),
+    "RMSprop": ("params", "lr", "alpha", "eps", "weight_decay", "momentum"),
+    **dict.fromkeys(
+        ("Adam", "AdamW", "NAdam", "RAdam", "Adamax"), ("params", "lr", "betas", "eps")
+    ),
+}
 
 
 class UsualMomentum(Remedy):
@@ -72,6 +83,11 @@ class UsualMomentum(Remedy):
             f"betas=({momentum:.3g}, 0.999), eps=1e-8 (Adam)."
         )
 
+    def rewrite(self, source: Source, action: Action) -> None:
+        """Write the settings where the optimizers are made."""
+        for call in source.optimizers():
+            _write(call, float(action.params["momentum"]))
+
 
 def usual_settings(group: Mapping[str, Any], momentum: float) -> dict[str, Any]:
     """The settings of a parameter group that are to be others."""
@@ -85,3 +101,34 @@ def usual_settings(group: Mapping[str, Any], momentum: float) -> dict[str, Any]:
     if isinstance(group.get("eps"), float) and group["eps"] >= _LARGE_EPSILON:
         found["eps"] = 1e-8
     return found
+
+
+def _write(call: CallSite, momentum: float) -> None:
+    signature = _SIGNATURES.get(call.name.rpartition(".")[2])
+    if signature is None:
+        raise Unwritable(f"the settings of {call.name} are others")
+    given = call.arguments(*signature)
+    if "betas" in signature:
+        given.setdefault("betas", "(0.9, 0.999)")
+    held = {name: _value(code) for name, code in given.items() if name in ("betas", "eps")}
+    if "momentum" in given:
+        held["momentum"] = _value(given["momentum"], computed=1.0)
+    for name, value in usual_settings(held, momentum).items():
+        if value != held[name]:
+            call.set(name, _code(value), *signature)
+
+
+def _value(code: str, computed: object = None) -> Any:
+    """What an argument is, if it is a constant."""
+    try:
+        return ast.literal_eval(code)
+    except ValueError as error:
+        if computed is None:
+            raise Unwritable(f"{code} is computed") from error
+        return computed
+
+
+def _code(value: float | tuple[float, float]) -> str:
+    numbers = value if isinstance(value, tuple) else (value,)
+    written = ", ".join(f"{number:.6g}" for number in numbers)
+    return f"({written})" if isinstance(value, tuple) else written

@@ -66,28 +66,38 @@ class CallSite:
         function = self._function(kind)
         self.file.edit(self.node, lambda call: call.with_changes(func=function, args=arranged))
 
-    def scale(self, keyword: str, factor: float) -> None:
-        """Multiply the value of a keyword argument.
+    def scale(self, keyword: str, factor: float, *signature: str) -> None:
+        """Multiply the value of an argument.
+
+        Args:
+            keyword: Its name.
+            factor: By what.
+            signature: Names of the positional parameters.
 
         Raises:
-            Unwritable: There is no such keyword in the call.
+            Unwritable: There is no such argument in the call.
         """
-        named = [arg for arg in self.node.args if arg.keyword and arg.keyword.value == keyword]
-        if not named:
+        old = self._value(keyword, signature)
+        if old is None:
             raise Unwritable(f"{self.name} is called without {keyword}=")
-        value = self.file.parse(times(self.file.code(named[0].value), factor))
-        self.file.edit(named[0].value, lambda _: value)
+        value = self.file.parse(times(self.file.code(old), factor))
+        self.file.edit(old, lambda _: value)
 
-    def set(self, keyword: str, code: str) -> None:
-        """Give a keyword argument another value, or add it to the others.
+    def set(self, keyword: str, code: str, *signature: str) -> None:
+        """Give an argument another value, or add it to the others as a keyword.
+
+        Args:
+            keyword: Its name.
+            code: Its value.
+            signature: Names of the positional parameters.
 
         Raises:
             Unwritable: It may be among starred arguments, or a comment is in the way.
         """
-        for arg in self.node.args:
-            if arg.keyword is not None and arg.keyword.value == keyword:
-                self.file.edit(arg.value, lambda _: self.file.parse(code))
-                return
+        old = self._value(keyword, signature)
+        if old is not None:
+            self.file.edit(old, lambda _: self.file.parse(code))
+            return
         if any(arg.star == "**" for arg in self.node.args):
             raise Unwritable(f"{keyword} may be among the starred arguments of {self.name}")
         if "#" in self.file.code(self.node):
@@ -95,6 +105,21 @@ class CallSite:
         args = [*self.node.args, self._argument(keyword, code)]
         arranged = _arranged(self.node.args, args)
         self.file.edit(self.node, lambda call: call.with_changes(args=arranged))
+
+    def _value(self, keyword: str, signature: tuple[str, ...]) -> cst.BaseExpression | None:
+        """What is given for a parameter."""
+        for number, arg in enumerate(self.node.args):
+            if arg.star == "*":
+                break
+            if arg.keyword is not None and arg.keyword.value == keyword:
+                return arg.value
+            if (
+                arg.keyword is None
+                and not arg.star
+                and signature[number : number + 1] == (keyword,)
+            ):
+                return arg.value
+        return None
 
     def _argument(self, keyword: str | None, code: str) -> cst.Arg:
         if keyword is None:

@@ -27,13 +27,13 @@ def drop(file: SourceFile, node: cst.BaseExpression, parent: cst.CSTNode) -> Non
     if "#" in file.code(parent):
         raise Unwritable("there is a comment within the sum")
     if not isinstance(parent, cst.BinaryOperation):
-        return _remove(file, parent)
+        return remove(file, parent)
     kept = parent.right if parent.left is node else parent.left
     if isinstance(kept, _NUMBERS):
         raise Unwritable("only a number would be left of the loss")
     statement = next(iter(file.above(parent)))
-    if isinstance(statement, cst.Assign) and _is_itself(file, statement, kept):
-        return _remove(file, statement)
+    if isinstance(statement, cst.Assign) and is_itself(file, statement, kept):
+        return remove(file, statement)
     alone = getattr(statement, "value", None) is parent and "\n" not in file.code(kept)
     file.edit(parent, lambda total: _rest(total, parent.left is node, alone))
 
@@ -49,14 +49,18 @@ def _rest(total: Any, keep_right: bool, alone: bool) -> cst.BaseExpression:
     return kept.with_changes(lpar=[*total.lpar, *kept.lpar], rpar=[*kept.rpar, *total.rpar])
 
 
-def _is_itself(file: SourceFile, statement: cst.Assign, kept: cst.BaseExpression) -> bool:
+def is_itself(file: SourceFile, statement: cst.Assign, kept: cst.BaseExpression) -> bool:
     """Whether ``loss = loss`` would be left."""
     target = statement.targets[0].target
     return len(statement.targets) == 1 and file.code(target) == file.code(kept)
 
 
-def _remove(file: SourceFile, statement: cst.CSTNode) -> None:
-    """Take out a whole statement."""
+def remove(file: SourceFile, statement: cst.CSTNode) -> None:
+    """Take out a whole statement.
+
+    Raises:
+        Unwritable: It is not alone on its line, or is all that there is in its block.
+    """
     line, block = list(file.above(statement))[:2]
     if not isinstance(line, cst.SimpleStatementLine) or len(line.body) > 1:
         raise Unwritable("another statement is on the same line")

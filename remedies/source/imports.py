@@ -40,25 +40,23 @@ def import_beside(file: SourceFile, name: str, wanted: str) -> None:
     file.edit(places[0], lambda place: _extended(place, wanted))
 
 
-_FUNCTIONAL = "torch.nn.functional"
-
-
 def functional_name(file: SourceFile) -> str:
-    """How a file that imports ``torch.nn.functional``, or what contains it, can write its name.
+    """How a file can write ``torch.nn.functional``; see `written_name`."""
+    return written_name(file, "torch.nn.functional")
+
+
+def written_name(file: SourceFile, wanted: str) -> str:
+    """How a file that imports something, or what contains it, can write its name.
 
     Raises:
         Unwritable: It is not imported at the top of the file, or its name is another thing, too.
     """
-    found = {name: written for name, written in _imported(file) if _contains_functional(name)}
-    for name, written in sorted(found.items(), reverse=True):
+    known = {name: short for name, short in _imported(file) if f"{wanted}.".startswith(f"{name}.")}
+    for name, written in sorted(known.items(), reverse=True):
         uses = [node for node in file.nodes(cst.Name) if node.value == written]
         if all(_is_no_variable(file, node) or file.imported(node) == name for node in uses):
-            return f"{written}{_FUNCTIONAL.removeprefix(name)}"
-    raise Unwritable(f"{_FUNCTIONAL} is not imported")
-
-
-def _contains_functional(name: str) -> bool:
-    return f"{_FUNCTIONAL}.".startswith(f"{name}.")
+            return f"{written}{wanted.removeprefix(name)}"
+    raise Unwritable(f"{wanted} is not imported")
 
 
 def _imported(file: SourceFile) -> Iterator[tuple[str, str]]:

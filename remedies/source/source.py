@@ -3,37 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from pathlib import Path
 
-from probes.trace import ModuleInfo, Trace
-from remedies.source import dropping, freezing, functions, returns, sampling, steps, terms
+from probes.trace import ModuleInfo
+from remedies.source import (
+    cuts,
+    dropping,
+    freezing,
+    functions,
+    membership,
+    modes,
+    residuals,
+    returns,
+    sampling,
+    shapes,
+    steps,
+    terms,
+)
 from remedies.source.calls import CallSite, calls_at, calls_of
 from remedies.source.errors import Unwritable
-from remedies.source.file import SourceFile
+from remedies.source.files import Files
 from remedies.source.optimizers import optimizer_calls
 
 
-class Source:
+class Source(Files):
     """The user's files, with what the untreated run told about their lines.
 
     Every method raises `Unwritable` where a change would not be safe.
-
-    Args:
-        trace: The untreated run.
-        directory: The working directory.
-        script: The script.
     """
-
-    def __init__(self, trace: Trace, directory: Path, script: Path) -> None:
-        self.trace = trace
-        self._folders = (script.resolve().parent, directory.resolve())
-        self._script = script.resolve()
-        self._files: dict[Path, SourceFile] = {}
-
-    @property
-    def files(self) -> list[SourceFile]:
-        """The files that were looked at."""
-        return list(self._files.values())
 
     def constructors(self, paths: Iterable[str]) -> list[CallSite]:
         """The calls that make these modules of torch, and none but these."""
@@ -64,11 +60,6 @@ class Source:
         """The calls that make an optimizer."""
         self._open_all()
         return optimizer_calls(self.files)
-
-    def assigns(self, attribute: str) -> bool:
-        """Whether an attribute of this name is set somewhere in the user's files."""
-        self._open_all()
-        return any(file.assigns(attribute) for file in self.files)
 
     def calls(self, names: Collection[str], places: Iterable[str]) -> list[CallSite]:
         """All calls of something imported, in the script and where it was seen to be called.
@@ -121,16 +112,67 @@ class Source:
 
     def clear_gradients(self, moved: bool = False) -> None:
         """Have gradients cleared after each step; ``moved`` where they are, in another place."""
-        places = {info.stepped for info in self.trace.loops.values()}
-        if not places:
-            raise Unwritable("no step of an optimizer was seen")
-        for place in places:
+        for place in self._steps():
             steps.clear_after_step(*self._place(place), moved)
+
+    def clip_gradients(self, limit: float) -> None:
+        """Have gradients clipped to a norm before each step."""
+        for place in self._steps():
+            steps.clip_before_step(*self._place(place), limit)
+
+    def optimise_all(self, places: Collection[str]) -> None:
+        """Give the optimizer all parameters of the model that these modules belong to."""
+        calls = self.optimizers()
+        roots = {self._root(place) for place in places}
+        if len(calls) != 1 or len(roots) != 1 or None in roots:
+            raise Unwritable("there are several optimizers or models, or a model that is not known")
+        known = [m for m in self.trace.modules if m not in roots and self._root(m) in roots]
+        membership.widen(calls[0], known)
+
+    def align_shapes(self, places: Iterable[str]) -> None:
+        """Give the two sides of the losses at these lines the same shape."""
+        for place in places:
+            shapes.align(*self._place(place))
+
+    def move_schedule(self) -> None:
+        """Have the schedule make its step after the loop over the batches."""
+        for place in self._steps():
+            steps.move_schedule(*self._place(place))
+
+    def scale_branches(self, paths: Collection[str]) -> None:
+        """Multiply what residual branches add by one over the root of their number."""
+        self._open_all()
+        residuals.scale_by_depth(self.files, paths)
 
     def freeze(self, places: Iterable[str]) -> None:
         """Freeze what an attribute was to freeze at these lines."""
         for place in places:
             freezing.call_instead(*self._place(place))
+
+    def keep_in_graph(self, place: str) -> None:
+        """Leave the tensor in the graph that a line takes out of it."""
+        kinds = {name for _, where, name in self.trace.signals if where.endswith(f"@{place}")}
+        cut = sorted(name.removeprefix("cut.") for name in kinds if name.startswith("cut."))
+        if len(cut) != 1:
+            raise Unwritable(f"{place} was seen to do {' and '.join(cut) or 'nothing'}")
+        cuts.take_out(*self._place(place), cut[0])
+
+    def train_in_loop(self, *marks: str) -> None:
+        """Put the model into training mode in the loop that calls these in its evaluation."""
+        places = {info.backward for info in self.trace.loops.values()}
+        if len(places) != 1:
+            raise Unwritable(f"there are {len(places)} backward passes")
+        modes.train_in_loop(*self._place(places.pop()), marks)
+
+    def eval_before(self, place: str) -> None:
+        """Put the model into evaluation mode before a line without gradients."""
+        modes.eval_before(*self._place(place))
+
+    def _steps(self) -> set[str | None]:
+        places = {info.stepped for info in self.trace.loops.values()}
+        if not places:
+            raise Unwritable("no step of an optimizer was seen")
+        return places
 
     def _part(self, name: str, all_of_it: bool) -> terms.Part:
         info = self.trace.terms.get(name)
@@ -148,23 +190,3 @@ class Source:
         if len(found) != 1:
             raise Unwritable(f"{name} is added to the loss in {len(found)} places")
         return found[0]
-
-    def _place(self, place: str | None) -> tuple[SourceFile, int]:
-        name, _, line = (place or "").rpartition(":")
-        paths = {(folder / name).resolve() for folder in self._folders if name}
-        files = [path for path in paths if path.is_file()]
-        if len(files) != 1:
-            raise Unwritable(f"it is not clear where {place} is")
-        return self._open(files[0]), int(line)
-
-    def _open_all(self) -> None:
-        places = {info.source for info in self.trace.modules.values()}
-        places |= {info.source for info in self.trace.terms.values()}
-        for place in places - {None}:
-            self._place(place)
-        self._open(self._script)
-
-    def _open(self, path: Path) -> SourceFile:
-        if path not in self._files:
-            self._files[path] = SourceFile(path)
-        return self._files[path]

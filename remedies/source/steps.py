@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import libcst as cst
 
+from remedies.source.blocks import loops_around, put_before
 from remedies.source.errors import Unwritable
 from remedies.source.file import SourceFile
+from remedies.source.imports import written_name
+from remedies.source.numbers import literal
 
 
 def clear_after_step(file: SourceFile, line: int, moved: bool) -> None:
@@ -36,6 +39,89 @@ def clear_after_step(file: SourceFile, line: int, moved: bool) -> None:
             file.edit(other, lambda _: cst.RemoveFromParent())
     new = cst.parse_statement(f"{optimizer}.zero_grad()", config=file.tree.config_for_parsing)
     file.edit(statement, lambda step: cst.FlattenSentinel([step, new]))
+
+
+def clip_before_step(file: SourceFile, line: int, limit: float) -> None:
+    """Have gradients clipped to a norm before ``step``.
+
+    Args:
+        file: The file.
+        line: The line that calls ``step``.
+        limit: The largest norm.
+
+    Raises:
+        Unwritable: The line is not a plain call of an optimizer's ``step``, or its function clips.
+    """
+    statement, optimizer = _step_at(file, line)
+    calls = file.nodes(cst.Call, file.scope(statement))
+    if any("clip_grad" in file.code(call.func) for call in calls):
+        raise Unwritable("gradients are clipped there already")
+    clip = written_name(file, "torch.nn.utils.clip_grad_norm_")
+    held = _held(file, statement, optimizer)
+    put_before(file, statement, f"{clip}({held}, {literal(limit)})")
+
+
+def move_schedule(file: SourceFile, line: int) -> None:
+    """Move the step of a schedule from the loop over the batches to behind it.
+
+    Args:
+        file: The file.
+        line: A line of the loop over the batches, the one that calls the optimizer's ``step``.
+
+    Raises:
+        Unwritable: There is not one plain call of it, or no loop around that of the batches.
+    """
+    loops = loops_around(file, line)
+    moved = [
+        statement
+        for statement in loops[0].body.body
+        if isinstance(statement, cst.SimpleStatementLine)
+        and _is_schedule(file, _called(file, statement, "step"))
+    ]
+    if len(moved) != 1 or len(loops) < 2 or loops[0].orelse or len(loops[0].body.body) < 2:
+        raise Unwritable("the step of a schedule is not a statement of the loop over the batches")
+    if any(isinstance(node, cst.Break | cst.Continue) for node in file.everything(loops[0])):
+        raise Unwritable("the loop over the batches does not always come to its end")
+    last = moved[0].with_changes(leading_lines=[])
+    file.edit(moved[0], lambda _: cst.RemoveFromParent())
+    file.edit(loops[0], lambda loop: cst.FlattenSentinel([loop, last]))
+
+
+def _is_schedule(file: SourceFile, name: str | None) -> bool:
+    made = [
+        assignment.value
+        for assignment in file.nodes(cst.Assign)
+        if name in [file.code(target.target) for target in assignment.targets]
+    ]
+    return bool(made) and all(
+        isinstance(value, cst.Call)
+        and (file.imported(value.func) or "").startswith("torch.optim.lr_scheduler.")
+        for value in made
+    )
+
+
+def _held(file: SourceFile, statement: cst.CSTNode, optimizer: str) -> str:
+    """The parameters of an optimizer, as they were given to it where that can be seen."""
+    made = [
+        assignment
+        for assignment in file.nodes(cst.Assign)
+        if [file.code(target.target) for target in assignment.targets] == [optimizer]
+    ]
+    match [assignment.value for assignment in made]:
+        case [
+            cst.Call(
+                args=[
+                    cst.Arg(
+                        value=cst.Call(func=cst.Attribute(value=model, attr=name), args=[]) as held
+                    ),
+                    *_,
+                ]
+            )
+        ] if name.value == "parameters":
+            attributes = f"{file.code(model)} {optimizer}".count("self.") == 2
+            if attributes or file.scope(made[0]) is file.scope(statement):
+                return file.code(held)
+    return f'[p for group in {optimizer}.param_groups for p in group["params"]]'
 
 
 def _step_at(file: SourceFile, line: int) -> tuple[cst.SimpleStatementLine, str]:

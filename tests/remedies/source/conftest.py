@@ -70,3 +70,14 @@ def terms() -> Callable[..., Trace]:
         {"event": "term", "where": name, "source": f"train.py:{line}"}
         for name, line in lines.items()
     )
+
+
+@pytest.fixture
+def bundled() -> Callable[[str], tuple[str, str]]:
+    """The sick and the healthy script of a bundled workload."""
+
+    def read(name: str) -> tuple[str, str]:
+        folder = Path(__file__).parents[3] / "workloads" / name
+        return (folder / "sick.py").read_text(), (folder / "healthy.py").read_text()
+
+    return read

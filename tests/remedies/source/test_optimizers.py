@@ -44,3 +44,60 @@ def test_the_keyword_is_multiplied(rewrite, before, after) -> None:
 def test_what_would_not_be_the_same_is_not_written(rewrite, text) -> None:
     with pytest.raises(Unwritable):
         rewrite(f"{HEAD}o = {text}\n", "R301", factor=6.0)
+
+
+def usual(rewrite, text: str, momentum: float = 0.9) -> str:
+    return rewrite(text, "R312", momentum=momentum)
+
+
+def test_the_momentum_of_the_bundled_script(rewrite, bundled) -> None:
+    sick, _ = bundled("momentum_at_odds")
+    assert usual(rewrite, sick) == sick.replace("momentum=args.momentum", "momentum=0.9")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("SGD(ps, 0.1, 0.999)", "SGD(ps, 0.1, 0.8)"),
+        ("AdamW(ps, lr=0.1)", "AdamW(ps, lr=0.1, betas=(0.8, 0.999))"),
+        ("Adam(ps, 0.1, (0.9, 0.2), eps=1.0)", "Adam(ps, 0.1, (0.8, 0.999), eps=1e-08)"),
+        ("Adam(ps, betas=(0.99, 0.95), lr=rate)", "Adam(ps, betas=(0.8, 0.95), lr=rate)"),
+    ],
+)
+def test_the_usual_settings(rewrite, before, after) -> None:
+    text = f"import torch\nopt = torch.optim.{before}  # why\n"
+    assert usual(rewrite, text, 0.8) == text.replace(before, after)
+
+
+@pytest.mark.parametrize(
+    "call",
+    ["Adam(ps, betas=betas)", "Adam(ps, eps=args.eps)", "SGD(ps, **kw)", "Rprop(ps)"],
+)
+def test_settings_that_are_computed_are_not_written(rewrite, call) -> None:
+    with pytest.raises(Unwritable):
+        usual(rewrite, f"import torch\nopt = torch.optim.{call}\n")
+
+
+def test_the_optimizer_of_the_bundled_script_is_swapped(rewrite, bundled) -> None:
+    sick, _ = bundled("always_clipping")
+    old = "SGD(model.parameters(), lr=args.lr, momentum=args.momentum)"
+    assert rewrite(sick, "R307", to="adamw") == sick.replace(
+        old, "AdamW(model.parameters(), lr=1e-3)"
+    )
+
+
+def test_another_optimizer_is_imported(rewrite) -> None:
+    before = "from torch.optim import Adam\nopt = Adam(params=net.parameters(), lr=9)  # fast\n"
+    after = (
+        "from torch.optim import Adam, SGD\n"
+        "opt = SGD(net.parameters(), lr=0.05, momentum=0.9)  # fast\n"
+    )
+    assert rewrite(before, "R307", to="sgd") == after
+
+
+@pytest.mark.parametrize(
+    "call", ["LBFGS(net.parameters(), lr=1)", "Adam([{'params': ps}], lr=1)", "Adam(ps, **kw)"]
+)
+def test_settings_of_their_own_are_not_swapped(rewrite, call) -> None:
+    with pytest.raises(Unwritable):
+        rewrite(f"import torch\nopt = torch.optim.{call}\n", "R307", to="sgd")

@@ -1,0 +1,64 @@
+"""Statements at the head of a block, and the loops around a line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import libcst as cst
+
+from remedies.source.errors import Unwritable
+from remedies.source.file import SourceFile
+
+Loop = cst.For | cst.While
+
+
+def loops_around(file: SourceFile, line: int) -> list[Loop]:
+    """The loops of one function that contain a line, the innermost first.
+
+    Raises:
+        Unwritable: There is none.
+    """
+    statement = _statement_at(file, line)
+    scope = file.scope(statement)
+    loops = [up for up in file.above(statement) if isinstance(up, Loop) and file.scope(up) is scope]
+    if not loops:
+        raise Unwritable(f"{file.path}:{line} is in no loop")
+    return loops
+
+
+def put_first(file: SourceFile, owner: Loop | cst.FunctionDef, code: str) -> None:
+    """Write a statement at the head of a loop's or a function's block, behind its docstring.
+
+    Raises:
+        Unwritable: The block is on the same line.
+    """
+    if not isinstance(owner.body, cst.IndentedBlock):
+        raise Unwritable("a loop is written on one line")
+    documented = isinstance(owner, cst.FunctionDef) and owner.get_docstring() is not None
+    new = cst.parse_statement(code, config=file.tree.config_for_parsing)
+
+    def put(block: Any) -> Any:
+        statements = list(block.body)
+        statements.insert(int(documented), new)
+        return block.with_changes(body=statements)
+
+    file.edit(owner.body, put)
+
+
+def put_before(file: SourceFile, statement: cst.CSTNode, code: str) -> None:
+    """Write a statement before another, behind what is said above it."""
+    new = cst.parse_statement(code, config=file.tree.config_for_parsing)
+
+    def put(old: Any) -> Any:
+        above = new.with_changes(leading_lines=old.leading_lines)
+        return cst.FlattenSentinel([above, old.with_changes(leading_lines=[])])
+
+    file.edit(statement, put)
+
+
+def _statement_at(file: SourceFile, line: int) -> cst.SimpleStatementLine:
+    for statement in file.nodes(cst.SimpleStatementLine):
+        first, last = file.lines(statement)
+        if first <= line <= last:
+            return statement
+    raise Unwritable(f"{file.path}:{line} is no statement")

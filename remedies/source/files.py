@@ -1,0 +1,63 @@
+"""The files of a program, and the places in them that the untreated run told of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from probes.trace import Trace
+from remedies.source.errors import Unwritable
+from remedies.source.file import SourceFile
+
+
+class Files:
+    """The user's files, each opened once.
+
+    Args:
+        trace: The untreated run.
+        directory: The working directory.
+        script: The script.
+    """
+
+    def __init__(self, trace: Trace, directory: Path, script: Path) -> None:
+        self.trace = trace
+        self._folders = (script.resolve().parent, directory.resolve())
+        self._script = script.resolve()
+        self._files: dict[Path, SourceFile] = {}
+
+    @property
+    def files(self) -> list[SourceFile]:
+        """The files that were looked at."""
+        return list(self._files.values())
+
+    def assigns(self, attribute: str) -> bool:
+        """Whether an attribute of this name is set somewhere in the user's files."""
+        self._open_all()
+        return any(file.assigns(attribute) for file in self.files)
+
+    def _root(self, place: str) -> str | None:
+        """The model that a module, or a parameter of one, belongs to."""
+        known = self.trace.modules
+        info = known.get(place) or known.get(place.rpartition(".")[0])
+        while info is not None and info.parent is not None:
+            info = known.get(info.parent)
+        return info.where if info is not None else None
+
+    def _place(self, place: str | None) -> tuple[SourceFile, int]:
+        name, _, line = (place or "").rpartition(":")
+        paths = {(folder / name).resolve() for folder in self._folders if name}
+        files = [path for path in paths if path.is_file()]
+        if len(files) != 1:
+            raise Unwritable(f"it is not clear where {place} is")
+        return self._open(files[0]), int(line)
+
+    def _open_all(self) -> None:
+        places = {info.source for info in self.trace.modules.values()}
+        places |= {info.source for info in self.trace.terms.values()}
+        for place in places - {None}:
+            self._place(place)
+        self._open(self._script)
+
+    def _open(self, path: Path) -> SourceFile:
+        if path not in self._files:
+            self._files[path] = SourceFile(path)
+        return self._files[path]
