@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +10,6 @@ from agent import conclusion
 from agent.diagnosis import Cost, Diagnosis
 from agent.episode import Episode
 from agent.errors import InfrastructureError, WorkloadError
-from agent.experience import NONE, Experience
 from agent.findings import Findings
 from agent.known_good import arguments_of_run, differing
 from agent.launch import Launcher
@@ -25,6 +23,7 @@ from agent.request import Request
 from agent.selection import selected
 from agent.settings import SettingSearch
 from agent.snapshot import Snapshot
+from agent.store import home
 from agent.study import check_storage
 from agent.trials import Trials
 from agent.verify_patch import PatchVerifier
@@ -46,11 +45,6 @@ def diagnose(request: Request, listener: Listener) -> Diagnosis:
         InfrastructureError: Ray, MLflow or the disk fails.
     """
     return Controller(request, listener).run()
-
-
-def home() -> Path:
-    """Folder of the embedded stores: ``$AGENT_HOME``, or ``~/.agent``."""
-    return Path(os.environ.get("AGENT_HOME") or "~/.agent").expanduser().resolve()
 
 
 class Controller:
@@ -154,10 +148,7 @@ class Controller:
             file = home() / "studies" / f"{run_id}.log"
             return f"{run_id}-{time.time_ns()}", self._request.storage or file
 
-        def experience() -> Experience:
-            return ledger.experience if self._request.experience else NONE
-
-        return Episode(self._request, trials, self._remedies, journal, experience)
+        return Episode(self._request, trials, self._remedies, journal, lambda: ledger.experience)
 
     def _needs_trials(self, findings: Findings) -> bool:
         if self._request.observe or findings.objective is None:

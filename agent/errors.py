@@ -35,3 +35,13 @@ class InfrastructureError(AgentError):
     """Something that we stand on is not there."""
 
     exit_code = 4
+
+
+def first_line(error: BaseException) -> str:
+    r"""What an exception of another library says, in one line; its type where it says nothing.
+
+    >>> first_line(OSError("no space left\non the disk")), first_line(KeyError())
+    ('no space left', 'KeyError')
+    """
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

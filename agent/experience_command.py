@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from agent import options
 from agent.units import look_up, registries
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command("experience")
-@click.option("--tracking-uri", metavar="URI", envvar="MLFLOW_TRACKING_URI", help="MLflow store.")
+@options.tracking_uri
 @click.option("--experiment", metavar="NAME", default="agent", help="MLflow experiment.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.argument("units", metavar="[CODE|NAME]...", nargs=-1)
@@ -30,8 +31,8 @@ def experience_command(
     """
     probes, remedies = registries()
     wanted = {look_up(unit, probes, remedies).code for unit in units}
-    from agent.controller import home
     from agent.ledger.lookup import experience_of
+    from agent.store import home
 
     found = experience_of(experiment, tracking_uri, home())
     rows = [row for row in _rows(found) if not wanted or wanted & {row.symptom, row.remedy}]

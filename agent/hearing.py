@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from agent.assessment import Assessment
-from agent.study import Study
 from agent.trials import Trials
 from agent.workload import Outcome
 from probes.trace import Event, Trace
 from remedies import remedies
 from remedies.treatment import Treatment
+
+if TYPE_CHECKING:
+    from agent.study import Study
 
 _TIED = 0.95
 """Share of the best gain from which one run cannot tell which of two treatments is the better."""

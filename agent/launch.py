@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from agent.errors import InfrastructureError
+from agent.errors import InfrastructureError, first_line
 from agent.inside.keeper import Keeper
 from agent.snapshot import Snapshot
 from agent.workload import Outcome, TrialSpec, Workload
@@ -185,9 +185,9 @@ class Launcher:
         """Start a new host in the place of a lost one; gives the ending of its trial."""
         self._losses += 1
         if self._losses > _MAX_LOSSES:
-            raise InfrastructureError(f"Ray loses every host: {_first_line(error)}") from error
+            raise InfrastructureError(f"Ray loses every host: {first_line(error)}") from error
         host.actor = self._new_actor()
-        return {"event": "ending", "status": "killed", "message": f"host: {_first_line(error)}"}
+        return {"event": "ending", "status": "killed", "message": f"host: {first_line(error)}"}
 
     def _place(self) -> None:
         for host in self._hosts:
@@ -221,7 +221,7 @@ class Launcher:
         try:
             problem = next(filter(None, ray.get(ready)), "")
         except ray.exceptions.RayError as error:
-            problem = _first_line(error)
+            problem = first_line(error)
         if problem:
             raise InfrastructureError(f"trials cannot run: {problem}")
 
@@ -335,7 +335,7 @@ def _init(address: str, cpus: int, folder: Path) -> None:
         except Exception as error:
             # Ray gives a node of its own 30 seconds to start, which a busy machine may need twice.
             if last or "timed out during startup" not in str(error):
-                raise InfrastructureError(f"Ray at {address}: {_first_line(error)}") from error
+                raise InfrastructureError(f"Ray at {address}: {first_line(error)}") from error
             ray.shutdown()
 
 
@@ -354,8 +354,3 @@ def _try_connect(address: str) -> None:
 def _short_folder() -> str | None:
     """Paths of Unix sockets may have no more than about 100 characters."""
     return "/tmp" if sys.platform != "win32" else None
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

@@ -44,6 +44,13 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return decorate
 
 
+tracking_uri = click.option(
+    "--tracking-uri",
+    metavar="URI",
+    envvar="MLFLOW_TRACKING_URI",
+    help="MLflow store. [default: $MLFLOW_TRACKING_URI, or a local one]",
+)
+"""Of every command that reads or writes records."""
 _positive = click.FloatRange(min=0, min_open=True)
 _count = click.IntRange(1)
 what_to_do = _options(
@@ -108,12 +115,7 @@ per_trial = _options(
 where_to_run = _options(
     click.option("--slots", metavar="N", type=_count, help="Trials at a time. [default: fitted]"),
     click.option("--address", metavar="URL", help="Ray cluster. [default: a local one]"),
-    click.option(
-        "--tracking-uri",
-        metavar="URI",
-        envvar="MLFLOW_TRACKING_URI",
-        help="MLflow store. [default: $MLFLOW_TRACKING_URI, or a local one]",
-    ),
+    tracking_uri,
     click.option("--storage", metavar="URL", help="Database of the searches. [default: a file]"),
     click.option("--experiment", metavar="NAME", help="MLflow experiment. [default: agent]"),
     click.option("--resume", metavar="RUN_ID", help="Go on with a diagnosis that broke off."),

@@ -13,16 +13,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.candidate import read_treatment
-from agent.diagnosis import Diagnosis
-from agent.errors import AgentError, InfrastructureError
+from agent.diagnosis import Diagnosis, read_diagnosis
+from agent.errors import AgentError, InfrastructureError, first_line
 from agent.ledger import Ledger
+from agent.ledger.records import spec_of
 from agent.markdown import to_markdown
 from agent.request import Request
 from agent.store import Store
 from agent.trace_file import read_trace
 from agent.triage.tracking import open_tracking
-from agent.workload import Outcome, TrialSpec, Workload
+from agent.workload import Outcome, Workload
 
 _GOES_TO = "run-id"
 """File of a spool folder that is being delivered: the MLflow run that it goes to."""
@@ -60,8 +60,7 @@ def deliver(directory: Path, tracking_uri: str | None, experiment: str) -> Itera
             try:
                 run_id = _deliver(folder, uri, experiment)
             except (AgentError, OSError, ValueError) as error:
-                problem = (str(error).splitlines() or [type(error).__name__])[0]
-                yield Delivery(folder, problem=problem)
+                yield Delivery(folder, problem=first_line(error))
                 continue
             shutil.rmtree(folder)
             yield Delivery(folder, run_id)
@@ -117,7 +116,7 @@ def _request(folder: Path, experiment: str) -> Request:
 
 def _diagnosis(folder: Path) -> Diagnosis | None:
     file = folder / "diagnosis.json"
-    return Diagnosis.model_validate_json(file.read_text("utf-8")) if file.exists() else None
+    return read_diagnosis(file.read_text("utf-8")) if file.exists() else None
 
 
 def _finish(ledger: Ledger, folder: Path, diagnosis: Diagnosis | None) -> None:
@@ -134,13 +133,8 @@ def _finish(ledger: Ledger, folder: Path, diagnosis: Diagnosis | None) -> None:
 def _trial(file: Path) -> tuple[Outcome, str]:
     """A trial that was spooled, and its part of the diagnosis."""
     about = json.loads(file.read_text(encoding="utf-8"))
-    tags = about["tags"]
-    stop = tags.get("agent.max-steps")
-    treatment = read_treatment(tags["agent.treatment"])
-    number, seed = int(tags["agent.trial"]), int(tags["agent.seed"])
-    spec = TrialSpec(number, treatment, seed, int(stop) if stop else None)
-    outcome = Outcome(spec, read_trace(file.parent), about["started"], about["seconds"])
-    return outcome, tags["agent.part"]
+    tags, trace = about["tags"], read_trace(file.parent)
+    return Outcome(spec_of(tags), trace, about["started"], about["seconds"]), tags["agent.part"]
 
 
 @contextlib.contextmanager

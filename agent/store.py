@@ -20,6 +20,11 @@ _PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 
 _CREDENTIALS = re.compile(r"://[^/@\s]+@")
 
 
+def home() -> Path:
+    """Folder of the embedded stores: ``$AGENT_HOME``, or ``~/.agent``."""
+    return Path(os.environ.get("AGENT_HOME") or "~/.agent").expanduser().resolve()
+
+
 @dataclass(frozen=True)
 class Store:
     """An MLflow tracking store.
@@ -53,22 +58,18 @@ class Store:
         return without_password(self.uri)
 
     @property
-    def local(self) -> bool:
-        """Whether it is an SQLite file."""
-        return self.uri.startswith(_SQLITE)
-
-    @property
     def database(self) -> Path | None:
         """Its SQLite file, where it is one."""
-        return Path(self.uri.removeprefix(_SQLITE)) if self.local else None
+        local = self.uri.startswith(_SQLITE)
+        return Path(self.uri.removeprefix(_SQLITE)) if local else None
 
     @contextmanager
     def first_use(self) -> Iterator[None]:
         """Held while the store is opened: two who make an SQLite database at once spoil it."""
-        if not self.local:
+        if self.database is None:
             yield
             return
-        folder = os.open(Path(self.uri.removeprefix(_SQLITE)).parent, os.O_RDONLY)
+        folder = os.open(self.database.parent, os.O_RDONLY)
         try:
             fcntl.flock(folder, fcntl.LOCK_EX)
             yield
@@ -81,8 +82,8 @@ class Store:
         Raises:
             InfrastructureError: It cannot.
         """
-        if self.local:
-            _check_writable(Path(self.uri.removeprefix(_SQLITE)))
+        if self.database is not None:
+            _check_writable(self.database)
             return
         parts = urlsplit(self.uri)
         if parts.scheme in ("", "file"):

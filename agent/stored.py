@@ -6,12 +6,12 @@ import sys
 import tempfile
 import time
 import webbrowser
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from agent import options
 from agent.answer import give_answer, write_file
 from agent.errors import UsageError
 from agent.preflight import check_target
@@ -21,20 +21,13 @@ if TYPE_CHECKING:
     from agent.diagnosis import Diagnosis
     from agent.ledger.archive import Archive, Entry
 
-_store: Callable[[Any], Any] = click.option(
-    "--tracking-uri",
-    metavar="URI",
-    envvar="MLFLOW_TRACKING_URI",
-    help="MLflow store. [default: $MLFLOW_TRACKING_URI, or a local one]",
-)
-
 
 @click.command("report")
 @click.argument("run_id")
 @click.option("--html", "html_file", metavar="FILE", help="Write the page with the figures.")
 @click.option("--open", "show", is_flag=True, help="Show the page in a browser.")
 @click.option("--observations", is_flag=True, help="Show what is too mild to matter, too.")
-@_store
+@options.tracking_uri
 def report_command(
     run_id: str, html_file: str | None, show: bool, observations: bool, tracking_uri: str | None
 ) -> None:
@@ -62,7 +55,7 @@ def report_command(
 @click.option("--accept/--reject", "accepted", default=None, help="Your verdict on the diagnosis.")
 @click.option("--note", default="", help="Why.")
 @click.option("--experiment", metavar="NAME", default="agent", help="MLflow experiment to list.")
-@_store
+@options.tracking_uri
 def review_command(
     run_id: str | None,
     accepted: bool | None,
@@ -87,7 +80,7 @@ def review_command(
 @click.command("apply")
 @click.argument("run_id")
 @click.option("--check", is_flag=True, help="Only see whether the patch applies.")
-@_store
+@options.tracking_uri
 def apply_command(run_id: str, check: bool, tracking_uri: str | None) -> None:
     """Apply the patch of the diagnosis RUN_ID in the current folder, or nothing at all."""
     from agent.apply_patch import apply_patch, check_patch
@@ -113,8 +106,8 @@ def _patch(diagnosis: Diagnosis, run_id: str) -> tuple[str, dict[str, str]]:
 
 
 def _archive(tracking_uri: str | None) -> Archive:
-    from agent.controller import home
     from agent.ledger.archive import Archive
+    from agent.store import home
 
     return Archive(tracking_uri, home())
 

@@ -29,7 +29,7 @@ from agent.candidate import (
     read_treatment,
     write_treatment,
 )
-from agent.errors import InfrastructureError
+from agent.errors import InfrastructureError, first_line
 from agent.pruning import Curve, Judge
 from agent.store import without_password
 from probes.objective import Objective
@@ -335,9 +335,8 @@ def check_storage(url: str) -> None:
 
 
 def _unusable(storage: Path | str, error: Exception) -> InfrastructureError:
-    shown, told = without_password(str(storage)), str(error).strip().splitlines()
-    reason = without_password(told[0]) if told else type(error).__name__
-    return InfrastructureError(f"cannot store the search in {shown}: {reason}")
+    told = f"{storage}: {first_line(error)}"
+    return InfrastructureError(f"cannot store the search in {without_password(told)}")
 
 
 def _storage(storage: Path | str) -> optuna.storages.BaseStorage:

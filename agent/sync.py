@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import click
 
+from agent import options
 from agent.errors import InfrastructureError
 from agent.text import plain
 
 
 @click.command("sync")
-@click.option(
-    "--tracking-uri",
-    metavar="URI",
-    envvar="MLFLOW_TRACKING_URI",
-    help="MLflow store. [default: $MLFLOW_TRACKING_URI, or a local one]",
-)
+@options.tracking_uri
 @click.option("--experiment", default="agent", metavar="NAME", help="[default: agent]")
 def sync_command(tracking_uri: str | None, experiment: str) -> int:
     """Record the diagnoses that MLflow was away for, from the spool of the agent's home.
 
     Exit codes: 0 all is delivered, 4 something is not.
     """
-    from agent.controller import home
     from agent.spool import deliver
+    from agent.store import home
 
     problems = 0
     for delivery in deliver(home(), tracking_uri, experiment):

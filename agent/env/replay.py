@@ -7,6 +7,7 @@ recording that breaks off is a shorter recording.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tempfile
 import zipfile
@@ -37,7 +38,8 @@ class Recording:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._known = {outcome.spec.key for outcome in read_outcomes(path)}
+        with _readable(path):
+            self._known = {_spec(fields).key for _, fields in _entries(path)}
 
     def add(self, outcome: Outcome) -> None:
         """Add a trial, unless the file has it or it was broken off."""
@@ -108,19 +110,30 @@ def read_outcomes(path: Path) -> Iterator[Outcome]:
     Raises:
         UsageError: It is no replay file.
     """
+    with _readable(path):
+        for folder, fields in _entries(path):
+            with tempfile.TemporaryDirectory(prefix="agent-replay-") as scratch:
+                for file in (TABLE, REST):
+                    (Path(scratch) / file).write_bytes((folder / file).read_bytes())
+                trace = read_trace(Path(scratch))
+            yield Outcome(_spec(fields), trace, 0.0, float(str(fields["seconds"])))
+
+
+def _entries(path: Path) -> Iterator[tuple[zipfile.Path, dict[str, object]]]:
+    """The folders of a replay file, each with what its ``spec.json`` says."""
     if not path.exists():
         return
+    with zipfile.ZipFile(path) as archive:
+        for folder in sorted(zipfile.Path(archive).iterdir(), key=lambda each: each.name):
+            yield folder, json.loads((folder / _SPEC).read_text(encoding="utf-8"))
+
+
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
     try:
-        with zipfile.ZipFile(path) as archive:
-            for name in sorted({name.partition("/")[0] for name in archive.namelist()}):
-                with tempfile.TemporaryDirectory(prefix="agent-replay-") as scratch:
-                    folder = Path(scratch)
-                    for file in (TABLE, REST, _SPEC):
-                        (folder / file).write_bytes(archive.read(f"{name}/{file}"))
-                    fields = json.loads((folder / _SPEC).read_text(encoding="utf-8"))
-                    yield _outcome(fields, folder)
-    except (zipfile.BadZipFile, KeyError, ValueError) as error:
-        raise UsageError(f"{path} is no replay file: {error}") from error
+        yield
+    except (zipfile.BadZipFile, KeyError, FileNotFoundError, NotADirectoryError, ValueError) as e:
+        raise UsageError(f"{path} is no replay file: {e}") from e
 
 
 def _spec_fields(outcome: Outcome) -> dict[str, object]:
@@ -133,9 +146,7 @@ def _spec_fields(outcome: Outcome) -> dict[str, object]:
     }
 
 
-def _outcome(fields: dict[str, object], folder: Path) -> Outcome:
-    treatment = read_treatment(str(fields["treatment"]))
+def _spec(fields: dict[str, object]) -> TrialSpec:
     stop = fields["max_steps"]
     assert stop is None or isinstance(stop, int)
-    spec = TrialSpec(0, treatment, int(str(fields["seed"])), stop)
-    return Outcome(spec, read_trace(folder), 0.0, float(str(fields["seconds"])))
+    return TrialSpec(0, read_treatment(str(fields["treatment"])), int(str(fields["seed"])), stop)

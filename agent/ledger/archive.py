@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.candidate import read_treatment
 from agent.diagnosis import Diagnosis, read_diagnosis
-from agent.errors import AgentError, InfrastructureError, UsageError
+from agent.errors import AgentError, InfrastructureError, UsageError, first_line
 from agent.ledger.client import connect, user_name
 from agent.ledger.lookup import read_outcome
+from agent.ledger.records import spec_of
 from agent.store import Store
 
 if TYPE_CHECKING:
@@ -109,9 +109,7 @@ class Archive:
                 tags = run.data.tags
                 if run.info.status == "RUNNING" or "agent.treatment" not in tags:
                     continue
-                treatment = read_treatment(tags["agent.treatment"])
-                seed, number = int(tags["agent.seed"]), int(tags["agent.trial"])
-                if is_needed(diagnosis, treatment, seed, number):
+                if is_needed(diagnosis, spec_of(tags)):
                     outcomes.append(read_outcome(self._client, run))
         return Evidence.of(diagnosis, outcomes)
 
@@ -186,5 +184,5 @@ class Archive:
         except AgentError:
             raise
         except Exception as error:
-            line = (str(error).splitlines() or [type(error).__name__])[0]
-            raise InfrastructureError(f"MLflow at {self._store.shown} failed: {line}") from error
+            told = f"MLflow at {self._store.shown} failed: {first_line(error)}"
+            raise InfrastructureError(told) from error

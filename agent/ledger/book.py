@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from agent.artifacts import FOLDER, tables, write_report
 from agent.diagnosis import Diagnosis, LedgerEntry, read_diagnosis
 from agent.errors import UsageError
-from agent.experience import gather
+from agent.experience import NONE, gather
 from agent.ledger.client import connect, experiment_id, user_name
 from agent.ledger.lookup import evidence, read_outcome
 from agent.ledger.records import (
@@ -48,7 +48,8 @@ class Book:
         request = start.request
         self._secrets = find_secrets([*request.workload.args, *(request.good or ())])
         self._trials: dict[str, TrialRecord] = {}  # by their run
-        self.experience = gather(evidence(self._client, self._experiment))
+        learns = request.experience and not request.observe
+        self.experience = gather(evidence(self._client, self._experiment)) if learns else NONE
         self.known: list[Outcome] = []
         resume = start.request.resume
         self._parent = self._resume(resume, start.digest) if resume else self._start(start)

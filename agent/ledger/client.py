@@ -5,7 +5,8 @@ from __future__ import annotations
 import getpass
 import logging
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from agent.errors import InfrastructureError
 from agent.store import Store
@@ -13,6 +14,8 @@ from agent.store import Store
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+PAGE = 500
+"""Runs that a search gives at once."""
 _ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",  # seconds; 120 by default
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # 7 by default: minutes, when a server goes away
@@ -60,3 +63,18 @@ def user_name() -> str:
         return getpass.getuser()
     except (OSError, KeyError):  # no entry for this user, as in many containers
         return "unknown"
+
+
+def pages(ask: Callable[[str | None], Any]) -> Iterator[Any]:
+    """What a search of MLflow finds, page by page.
+
+    Args:
+        ask: Gives the page of a token; the first one for None.
+    """
+    token = None
+    while True:
+        page = ask(token)
+        yield from page
+        token = page.token
+        if not token:
+            return

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from agent.artifacts import prepare
 from agent.diagnosis import Diagnosis, LedgerEntry, Tried
-from agent.errors import AgentError, InfrastructureError
+from agent.errors import AgentError, InfrastructureError, first_line
 from agent.experience import NONE, Experience
 from agent.ledger.book import Book
 from agent.ledger.records import AbortRecord, FinishRecord, Record, StartRecord, TrialRecord
@@ -88,7 +88,7 @@ class Ledger:
 
     @property
     def experience(self) -> Experience:
-        """What the earlier diagnoses of the experiment say; waits until they are read."""
+        """What earlier diagnoses say, where they are to count; waits until they are read."""
         return self._experience if self.entry else NONE
 
     def start(self, request: Request) -> LedgerEntry:
@@ -133,8 +133,8 @@ class Ledger:
         if isinstance(error, AgentError):
             return error
         instead = f"; what it did not take is in {self._spooled}" if self._spooled else ""
-        lines = str(error).splitlines() or [type(error).__name__]
-        return InfrastructureError(f"MLflow at {self._store.shown} failed: {lines[0]}{instead}")
+        told = f"MLflow at {self._store.shown} failed: {first_line(error)}{instead}"
+        return InfrastructureError(told)
 
     def _work(self, start: StartRecord) -> None:
         """The thread: write one record after the other, to MLflow or else to files."""

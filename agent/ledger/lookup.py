@@ -4,41 +4,34 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from agent.candidate import read_treatment
 from agent.errors import InfrastructureError, UsageError
 from agent.experience import NONE, Experience, gather
-from agent.ledger.client import connect
+from agent.ledger.client import PAGE, connect, pages
+from agent.ledger.records import spec_of
 from agent.store import Store
 from agent.trace_file import REST, TABLE, read_trace
-from agent.workload import Outcome, TrialSpec
+from agent.workload import Outcome
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-_PAGE = 500  # runs that a search gives at once
-_MOST_PAGES = 10  # of diagnoses that are learned from, the newest first
+_MOST = 5000  # diagnoses that are learned from, the newest first
 
 
 def read_outcome(client: MlflowClient, run: Run) -> Outcome:
     """The outcome of a trial that was recorded."""
-    tags, times = run.data.tags, run.info
+    times = run.info
     with tempfile.TemporaryDirectory(prefix="agent-trace-") as folder:
         for name in (TABLE, REST):
             client.download_artifacts(times.run_id, name, folder)
         trace = read_trace(Path(folder))
-    stop = int(tags["agent.max-steps"]) if "agent.max-steps" in tags else None
-    spec = TrialSpec(
-        int(tags["agent.trial"]),
-        read_treatment(tags["agent.treatment"]),
-        int(tags["agent.seed"]),
-        stop,
-    )
     seconds = (times.end_time - times.start_time) / 1000
-    return Outcome(spec, trace, times.start_time / 1000, seconds)
+    return Outcome(spec_of(run.data.tags), trace, times.start_time / 1000, seconds)
 
 
 def experience_of(experiment: str, tracking_uri: str | None, directory: Path) -> Experience:
@@ -62,16 +55,13 @@ def experience_of(experiment: str, tracking_uri: str | None, directory: Path) ->
 
 def evidence(client: MlflowClient, experiment: str) -> Iterator[tuple[str, str]]:
     """What each of the newest diagnoses says, and the word of its reviewer."""
-    page: str | None = None
-    for _ in range(_MOST_PAGES):
-        runs = client.search_runs(
-            [experiment], "tags.`agent.evidence` IS NOT NULL", max_results=_PAGE, page_token=page
-        )
-        for run in runs:
-            yield run.data.tags["agent.evidence"], run.data.tags.get("agent.review", "")
-        page = runs.token
-        if not page:
-            return
+    condition = "tags.`agent.evidence` IS NOT NULL"
+
+    def ask(token: str | None) -> Any:
+        return client.search_runs([experiment], condition, max_results=PAGE, page_token=token)
+
+    for run in islice(pages(ask), _MOST):
+        yield run.data.tags["agent.evidence"], run.data.tags.get("agent.review", "")
 
 
 def params_of(run_id: str, tracking_uri: str | None, directory: Path) -> dict[str, str]:

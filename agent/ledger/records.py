@@ -6,18 +6,18 @@ import json
 import math
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
 
-from agent.candidate import write_treatment
+from agent.candidate import read_treatment, write_treatment
 from agent.diagnosis import Diagnosis, Tried
 from agent.experience import write_evidence
 from agent.request import Request
 from agent.trace_file import write_trace
 from agent.wording import recovery
-from agent.workload import Outcome
+from agent.workload import Outcome, TrialSpec
 from probes.trace import Series, Status
 from remedies.treatment import CONTROL, describe
 
@@ -322,6 +322,18 @@ class AbortRecord:
 
 
 Record = StartRecord | TrialRecord | FinishRecord | AbortRecord
+
+
+def spec_of(tags: Mapping[str, str]) -> TrialSpec:
+    """The trial that `TrialRecord.tags` tell of.
+
+    Raises:
+        KeyError: They are of no trial.
+    """
+    stop = tags.get("agent.max-steps")
+    treatment = read_treatment(tags["agent.treatment"])
+    number, seed = int(tags["agent.trial"]), int(tags["agent.seed"])
+    return TrialSpec(number, treatment, seed, int(stop) if stop else None)
 
 
 def tried_tags(tried: Tried) -> dict[str, str]:

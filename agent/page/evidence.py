@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from agent.diagnosis import Diagnosis
-from agent.workload import Outcome
+from agent.workload import Outcome, TrialSpec
 from probes import probes
 from probes.objective import Objective
 from probes.symptom import Symptom
@@ -83,11 +83,11 @@ class Evidence:
         return shares if len(shares) > 1 else {}
 
 
-def is_needed(diagnosis: Diagnosis, treatment: Treatment, seed: int, number: int) -> bool:
+def is_needed(diagnosis: Diagnosis, trial: TrialSpec) -> bool:
     """Whether a page shows the trace of this trial."""
     fix = diagnosis.fix
-    of_fix = fix is not None and seed in fix.metric_after and treatment in (CONTROL, fix.treatment)
-    return number == 0 or of_fix
+    sides = (CONTROL, fix.treatment) if fix is not None and trial.seed in fix.metric_after else ()
+    return trial.number == 0 or trial.treatment in sides
 
 
 def _find(trials: Iterable[Outcome], treatment: Treatment, seed: int) -> Trace | None:

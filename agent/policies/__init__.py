@@ -1,4 +1,7 @@
-"""Policies: who chooses what to try next in a debugging session."""
+"""Policies: who chooses what to try next in a debugging session.
+
+None of them imports the engine: a policy is chosen before anything heavy is loaded.
+"""
 
 from agent.policies.base import Policy
 from probes.registry import Registry

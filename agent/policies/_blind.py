@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from agent.episode import Episode
 from agent.policies.base import Policy
-from agent.study import Sampler
+
+if TYPE_CHECKING:
+    from agent.episode import Episode
+    from agent.study import Sampler
 
 
 class Blind(Policy):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from agent.episode import Episode
+if TYPE_CHECKING:
+    from agent.episode import Episode
 
 
 class Policy(ABC):

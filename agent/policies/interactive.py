@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 from rich.table import Table
 
-from agent.episode import Episode
 from agent.hearing import Heard, explain
 from agent.policies.base import Policy
 from agent.ranking import Hypothesis
 from agent.report import ReportConsole
 from agent.text import plain
 from remedies.treatment import CONTROL, Treatment, describe
+
+if TYPE_CHECKING:
+    from agent.episode import Episode
 
 _MOST_SHOWN = 12
 _HELP = "number: apply it as well; -number: take it back; all: whole list; c: confirm; s: stop"

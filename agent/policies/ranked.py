@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from agent.episode import Episode
 from agent.hearing import Heard
 from agent.policies.base import Policy
 from agent.ranking import Hypothesis
-from agent.study import Study
 from remedies import remedies
 from remedies.space import Range, usual
 from remedies.treatment import CONTROL, Action, Treatment
+
+if TYPE_CHECKING:
+    from agent.episode import Episode
+    from agent.study import Study
 
 _MOST_REMEDIES = 3
 """Remedies in one treatment."""

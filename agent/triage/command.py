@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from agent import options
 from agent.errors import UsageError
 from agent.options import Memory
 
@@ -49,7 +50,7 @@ _positive = click.FloatRange(min=0, min_open=True)
     "--env", multiple=True, metavar="NAME", help="Variable that scripts may see. Repeatable."
 )
 @click.option("--notify", metavar="CMD|URL", help="Tell of each diagnosis, in JSON.")
-@click.option("--tracking-uri", metavar="URI", envvar="MLFLOW_TRACKING_URI", help="MLflow store.")
+@options.tracking_uri
 @click.option("--record-in", default="agent", metavar="NAME", help="Experiment of the diagnoses.")
 @click.option("--log", metavar="FILE", help="A line per sweep. [default: triage.log of the home]")
 @click.option("-q", "--quiet", is_flag=True, help="Only the table and the last line.")
@@ -96,7 +97,7 @@ def _office(
     tracking_uri: str | None,
     **asked: Any,
 ) -> Office:
-    from agent.controller import home
+    from agent.store import home
     from agent.triage import schedule
     from agent.triage.case_work import Desk
     from agent.triage.loop import Office

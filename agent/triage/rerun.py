@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agent.diagnosis import Diagnosis
+from agent.diagnosis import Diagnosis, read_diagnosis
 from agent.errors import InfrastructureError
 from agent.text import plain
 from agent.triage.recipe import Recipe, Refused
@@ -138,7 +138,7 @@ def diagnose(
             raise Refused(told)
         if not target.is_file():
             raise InfrastructureError(told or f"the diagnosis ended with code {code}")
-        return Diagnosis.model_validate_json(target.read_text(encoding="utf-8"))
+        return read_diagnosis(target.read_text(encoding="utf-8"))
 
 
 def _wait(

@@ -11,11 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from agent.errors import InfrastructureError, UsageError
-from agent.ledger.client import connect, experiment_id, user_name
+from agent.ledger.client import PAGE, connect, experiment_id, pages, user_name
 from agent.store import Store
 from agent.triage.runs import Run
-
-_PAGE = 500
 
 
 class Tracking:
@@ -54,8 +52,8 @@ class Tracking:
                 found[str(experiment.experiment_id)] = name
             if names:
                 return found
-            pages = _pages(lambda token: self._client.search_experiments(page_token=token))
-            return {str(e.experiment_id): e.name for e in pages if e.name != recorded_in}
+            every = pages(lambda token: self._client.search_experiments(page_token=token))
+            return {str(e.experiment_id): e.name for e in every if e.name != recorded_in}
 
     def runs(
         self, experiment: str, condition: str, order: str = "end_time ASC", most: int | None = None
@@ -71,7 +69,7 @@ class Tracking:
         Raises:
             UsageError: The condition is not in MLflow's language.
         """
-        size = min(_PAGE, most) if most else _PAGE
+        size = min(PAGE, most) if most else PAGE
         order_by = [f"attributes.{order}"]
 
         def ask(token: str | None) -> Any:
@@ -80,7 +78,7 @@ class Tracking:
                     [experiment], condition, max_results=size, order_by=order_by, page_token=token
                 )
 
-        for number, run in enumerate(_pages(ask)):
+        for number, run in enumerate(pages(ask)):
             if most is not None and number >= most:
                 return
             yield Run.read(run)
@@ -152,13 +150,3 @@ class Tracking:
 def open_tracking(tracking_uri: str | None, directory: Path) -> Tracking:
     """The store of a tracking URI, or the one of the directory when there is no URI."""
     return Tracking(Store.locate(tracking_uri, directory))
-
-
-def _pages(ask: Any) -> Iterator[Any]:
-    token = None
-    while True:
-        page = ask(token)
-        yield from page
-        token = page.token
-        if not token:
-            return

@@ -17,7 +17,7 @@ from torch.optim.optimizer import (
 from probes.tap.guard import quietly
 from probes.tap.optimizers import Optimizers, held_by
 from probes.tap.statistics import Collector
-from probes.tap.wrap import wrap
+from probes.tap.wrap import all_undone, wrap
 
 
 @dataclass(slots=True)
@@ -72,12 +72,7 @@ class CycleWatch:
             register_optimizer_step_pre_hook(self._before_step).remove,
             register_optimizer_step_post_hook(self._after_step).remove,
         ]
-
-        def uninstall() -> None:
-            for each in reversed(undo):
-                each()
-
-        return uninstall
+        return all_undone(undo)
 
     def add_optimizer(self, optimizer: Optimizer) -> None:
         """Follow an optimizer that was just made."""

@@ -23,7 +23,7 @@ from probes.tap.modules import ModuleTree
 from probes.tap.optimizers import held_by
 from probes.tap.stages import Stages
 from probes.tap.statistics import Collector
-from probes.tap.wrap import wrap
+from probes.tap.wrap import all_undone, wrap
 
 Kept = dict[int, tuple[weakref.ref[Tensor], Tensor]]
 
@@ -80,12 +80,7 @@ class FrozenWatch:
             register_optimizer_step_pre_hook(self._before_step).remove,
             register_optimizer_step_post_hook(self._after_step).remove,
         ]
-
-        def uninstall() -> None:
-            for each in reversed(undo):
-                each()
-
-        return uninstall
+        return all_undone(undo)
 
     def add_optimizer(self, optimizer: Optimizer) -> None:
         """Follow an optimizer that was just made."""

@@ -20,6 +20,7 @@ from probes.tap.owners import Owners
 from probes.tap.schedules import ScheduleWatch
 from probes.tap.statistics import Collector
 from probes.tap.terms import LossTerm
+from probes.tap.wrap import all_undone
 from probes.trace import Event
 
 
@@ -63,12 +64,7 @@ class LifecycleWatch:
     def install(self) -> Callable[[], None]:
         """Begin to watch; returns what undoes it."""
         undo = [part.install() for part in self._installed]
-
-        def uninstall() -> None:
-            for each in reversed(undo):
-                each()
-
-        return uninstall
+        return all_undone(undo)
 
     def add_optimizer(self, optimizer: Optimizer) -> None:
         """Follow an optimizer that was just made."""

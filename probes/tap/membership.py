@@ -20,7 +20,7 @@ from probes.tap.optimizers import Optimizers, held_by
 from probes.tap.owners import Owners
 from probes.tap.statistics import Collector
 from probes.tap.terms import LossTerm, parameters_below
-from probes.tap.wrap import wrap
+from probes.tap.wrap import all_undone, wrap
 
 
 class MembershipWatch:
@@ -62,12 +62,7 @@ class MembershipWatch:
             register_optimizer_step_pre_hook(self._before_step).remove,
             register_optimizer_step_post_hook(self._after_step).remove,
         ]
-
-        def uninstall() -> None:
-            for each in reversed(undo):
-                each()
-
-        return uninstall
+        return all_undone(undo)
 
     @quietly
     def _loaded(self, module: Any) -> None:

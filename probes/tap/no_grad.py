@@ -13,6 +13,7 @@ from probes.tap.cadence import spacing
 from probes.tap.calls import CallLog
 from probes.tap.guard import quietly
 from probes.tap.locate import Sources
+from probes.tap.wrap import all_undone
 
 
 class NoGradBlocks:
@@ -47,12 +48,7 @@ class NoGradBlocks:
     def install(self) -> Callable[[], None]:
         """Begin to watch; returns what undoes it."""
         undo = [self._around(kind) for kind in (torch.no_grad, torch.inference_mode)]
-
-        def uninstall() -> None:
-            for each in undo:
-                each()
-
-        return uninstall
+        return all_undone(undo)
 
     def switch_on(self) -> None:
         """The step that begins is probed: all blocks are named."""

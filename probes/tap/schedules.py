@@ -12,7 +12,7 @@ from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook
 from probes.tap.guard import quietly
 from probes.tap.optimizers import Optimizers
 from probes.tap.statistics import Collector
-from probes.tap.wrap import wrap
+from probes.tap.wrap import all_undone, wrap
 
 
 class ScheduleWatch:
@@ -38,12 +38,7 @@ class ScheduleWatch:
             wrap(LRScheduler, "step", before=self._before_move),
             register_optimizer_step_post_hook(self._after_step).remove,
         ]
-
-        def uninstall() -> None:
-            for each in undo:
-                each()
-
-        return uninstall
+        return all_undone(undo)
 
     def switch_on(self) -> None:
         """Read the rates of the next step."""

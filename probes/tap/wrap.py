@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -41,3 +41,13 @@ def wrap(
 
     setattr(owner, name, wrapped)
     return lambda: setattr(owner, name, original)
+
+
+def all_undone(undo: Sequence[Callable[[], None]]) -> Callable[[], None]:
+    """What undoes several things, the last one first."""
+
+    def undo_all() -> None:
+        for each in reversed(undo):
+            each()
+
+    return undo_all
