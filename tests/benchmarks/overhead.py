@@ -192,7 +192,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=500)
     parser.add_argument("--repeats", type=int, default=5)
     asked = parser.parse_args()
-    print(f"| model | bare, ms | between | probed | loop of {asked.steps} | of {_LONG} | hooks | memory |")
+    columns = "bare, ms", "between", "probed", f"loop of {asked.steps}", f"of {_LONG}"
+    print(f"| model | {' | '.join(columns)} | hooks | memory |")
     print("|---|---|---|---|---|---|---|---|")
     for name in asked.models or MODELS:
         print(line(name, asked.steps, asked.repeats), flush=True)
