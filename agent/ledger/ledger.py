@@ -15,7 +15,7 @@ from pathlib import Path
 
 from agent.artifacts import prepare
 from agent.diagnosis import Diagnosis, LedgerEntry, Tried
-from agent.errors import AgentError, InfrastructureError, first_line
+from agent.errors import AgentError, first_line
 from agent.experience import NONE, Experience
 from agent.ledger.book import Book
 from agent.ledger.records import AbortRecord, FinishRecord, Record, StartRecord, TrialRecord
@@ -133,8 +133,7 @@ class Ledger:
         if isinstance(error, AgentError):
             return error
         instead = f"; what it did not take is in {self._spooled}" if self._spooled else ""
-        told = f"MLflow at {self._store.shown} failed: {first_line(error)}{instead}"
-        return InfrastructureError(told)
+        return self._store.failure(f"{first_line(error)}{instead}")
 
     def _work(self, start: StartRecord) -> None:
         """The thread: write one record after the other, to MLflow or else to files."""
@@ -163,7 +162,7 @@ class Ledger:
         name = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}" if failed else self.entry.run_id
         folder = self._spooled or self._spool / name
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # Arguments may be secret.
             record.spool(folder)
             self._spooled = folder
         except OSError as error:

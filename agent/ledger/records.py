@@ -97,8 +97,9 @@ class StartRecord:
         return {name: str(value) for name, value in given.items() if value not in ("", None)}
 
     def spool(self, folder: Path) -> None:
-        """Write it to files."""
-        (folder / "request.json").write_text(self.request.model_dump_json(indent=1))
+        """Write it to files; addresses of databases may have passwords, and are not needed."""
+        hidden = self.request.model_copy(update={"tracking_uri": None, "storage": None})
+        (folder / "request.json").write_text(hidden.model_dump_json(indent=1))
 
 
 @dataclass(frozen=True)
