@@ -9,7 +9,7 @@ from pathlib import Path
 from agent import conclusion
 from agent.diagnosis import Cost, Diagnosis
 from agent.episode import Episode
-from agent.errors import InfrastructureError, WorkloadError
+from agent.errors import InfrastructureError, Interrupted, WorkloadError
 from agent.findings import Findings
 from agent.known_good import arguments_of_run, differing
 from agent.launch import Launcher
@@ -61,6 +61,7 @@ class Controller:
         self._started = time.monotonic()
         self._parts: dict[str, float] = {}
         self._part: tuple[Part, float] | None = None
+        self._current: tuple[Episode, Trials] | None = None
         self._probes = selected(probes, request)
         self._remedies = selected(remedies, request)
         self._policy = policies[request.policy]
@@ -81,6 +82,8 @@ class Controller:
         except BaseException as error:
             ledger.abort(f"{type(error).__name__}: {error}")
             ledger.close()
+            if isinstance(error, KeyboardInterrupt):
+                raise self._interrupted(ledger) from error
             raise
         ledger.finish(diagnosis, to_markdown(diagnosis))
         try:
@@ -121,6 +124,7 @@ class Controller:
             known = ledger.known if request.resume else []
             trials = Trials(launcher, self._listener, ledger.record, self._probes, known)
             episode = self._episode(trials, ledger)
+            self._current = episode, trials
             try:
                 self._begin("observe")
                 episode.observe(self._listener)
@@ -132,14 +136,30 @@ class Controller:
             except WorkloadError as failure:
                 error = str(failure)
             self._begin("record")
-        cost = Cost(
+        cost = self._cost(trials, patched)
+        return conclusion.draw(request, episode.findings, cost, ledger.entry, error)
+
+    def _cost(self, trials: Trials, patched: Sequence[Outcome] = ()) -> Cost:
+        return Cost(
             trials=len(trials.outcomes),
             steps=trials.steps + sum(outcome.trace.steps for outcome in patched),
             baseline_equivalents=round(trials.spent + len(patched), 2),
             wall_s=self._elapsed(),
             parts=dict(self._parts),
         )
-        return conclusion.draw(request, episode.findings, cost, ledger.entry, error)
+
+    def _interrupted(self, ledger: Ledger) -> Interrupted:
+        """What is known when the user interrupts."""
+        entry = ledger.settled
+        run_id = entry.run_id if entry else ""
+        if self._current is None or entry is None:
+            return Interrupted(None, run_id)
+        episode, trials = self._current
+        if episode.findings.objective is None:
+            return Interrupted(None, run_id)
+        self._end_part()
+        found = conclusion.draw(self._request, episode.findings, self._cost(trials), entry, None)
+        return Interrupted(found, run_id)
 
     def _episode(self, trials: Trials, ledger: Ledger) -> Episode:
         def journal() -> tuple[str, Path | str]:

@@ -33,12 +33,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_until(is_there: Callable[[], bool], what: str, process: subprocess.Popen[Any]) -> None:
+def wait_until(is_there: Callable[[], bool], process: subprocess.Popen[Any]) -> None:
     """Wait for a server that was just started."""
     deadline = time.monotonic() + _PATIENCE
     while not is_there():
         if process.poll() is not None or time.monotonic() > deadline:
-            raise TimeoutError(f"{what} does not start")
+            raise TimeoutError(f"{process.args} does not start")
         time.sleep(0.1)
 
 
@@ -115,7 +115,7 @@ def postgres() -> Iterator[Postgres]:
         )
         server = Postgres(port)
         try:
-            wait_until(lambda: _answers(server), "PostgreSQL", process)
+            wait_until(lambda: _answers(server), process)
             yield server
         finally:
             process.send_signal(signal.SIGINT)  # Ends it without waiting for its clients.
@@ -161,7 +161,7 @@ class MlflowServer:
                 start_new_session=True,
                 preexec_fn=die_with_parent,
             )
-        wait_until(self._answers, "the MLflow server", self._process)
+        wait_until(self._answers, self._process)
 
     def kill(self) -> None:
         """End it with its workers, at once and without a word."""

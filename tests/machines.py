@@ -29,16 +29,28 @@ class Node:
         words.append(f"--object-store-memory={_STORE}")
         if hidden is not None:
             words = [*_hiding(hidden), *words]
-        self._ready = folder / f"started-{len(list(folder.iterdir()))}"
-        with self._ready.open("wb") as said:
-            self._process = subprocess.Popen(
-                words, env=_ENVIRONMENT, stdout=said, stderr=subprocess.STDOUT
+        self._words = words
+        self._said = folder / f"said-{len(list(folder.iterdir()))}"
+        self._process = self._start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        with self._said.open("wb") as said:
+            return subprocess.Popen(
+                self._words, env=_ENVIRONMENT, stdout=said, stderr=subprocess.STDOUT
             )
 
     def wait(self) -> None:
         """Wait until it belongs to the cluster."""
-        started = "Ray runtime started"
-        wait_until(lambda: started in self._ready.read_text(), "a node of Ray", self._process)
+        for last in (False, False, True):
+            try:
+                wait_until(lambda: "Ray runtime started" in self._said.read_text(), self._process)
+                return
+            except TimeoutError as error:
+                # Ray gives a node 30 seconds to start, which a busy machine may need twice.
+                error.add_note(self._said.read_text())
+                if last or self._process.poll() is None:
+                    raise
+                self._process = self._start()
 
     @property
     def raylet(self) -> psutil.Process:

@@ -87,6 +87,12 @@ class Ledger:
             raise
 
     @property
+    def settled(self) -> LedgerEntry | None:
+        """The entry where there is one by now; None else, without waiting."""
+        done = self._entry.done() and self._entry.exception() is None
+        return self._entry.result() if done else None
+
+    @property
     def experience(self) -> Experience:
         """What earlier diagnoses say, where they are to count; waits until they are read."""
         return self._experience if self.entry else NONE

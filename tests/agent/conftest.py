@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from agent.cluster import connected
 from agent.diagnosis import Diagnosis, WorkloadSummary
-from agent.launch import Launcher, connected
+from agent.launch import Launcher
 from agent.progress import Listener, PartStarted, Progress
 from agent.request import Request
 from agent.snapshot import LARGE, Snapshot
