@@ -9,6 +9,7 @@ import shutil
 import socket
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,9 @@ from agent.errors import InfrastructureError
 from agent.workload import Limits
 
 _CONNECT_TIMEOUT = 5.0
+_LOOK = 3.0  # seconds
+_PULSE = 15.0
+"""Seconds without an answer after which a cluster is gone."""
 _OBJECT_STORE = 100 * 2**20
 _GIB = 2**30
 _LONGEST = 300  # characters of what Ray complains of, which goes over several lines
@@ -120,6 +124,38 @@ def _init(address: str, cpus: int, folder: Path) -> None:
                 told = " ".join(str(error).split())[:_LONGEST]
                 raise InfrastructureError(f"Ray at {address}: {told}") from error
             ray.shutdown()
+
+
+class Pulse:
+    """Notices that the cluster is gone.
+
+    Ray itself ends the process that is connected to it, a minute later and without an exception.
+    """
+
+    def __init__(self) -> None:
+        import ray
+
+        self._address: str = ray.get_runtime_context().gcs_address
+        self._felt = self._looked = time.monotonic()
+
+    def feel(self) -> None:
+        """See whether it is there, now and then.
+
+        Raises:
+            InfrastructureError: It has not been there for a while.
+        """
+        now = time.monotonic()
+        if now - self._looked < _LOOK:
+            return
+        self._looked = now
+        host, _, port = self._address.rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), _CONNECT_TIMEOUT).close()
+            self._felt = now
+        except OSError as error:
+            if now - self._felt > _PULSE:
+                told = f"the Ray cluster at {self._address} does not answer any more"
+                raise InfrastructureError(told) from error
 
 
 def _try_connect(address: str) -> None:

@@ -84,6 +84,9 @@ class Controller:
             ledger.close()
             if isinstance(error, KeyboardInterrupt):
                 raise self._interrupted(ledger) from error
+            if isinstance(error, InfrastructureError) and self._current and ledger.settled:
+                hint = f"{error}; to go on: --resume {ledger.settled.run_id}"
+                raise InfrastructureError(hint) from error
             raise
         ledger.finish(diagnosis, to_markdown(diagnosis))
         try:

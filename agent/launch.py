@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from types import TracebackType
 from typing import Any
 
-from agent.cluster import address_of, connected, places
+from agent.cluster import Pulse, address_of, connected, places
 from agent.errors import InfrastructureError, first_line
 from agent.inside.keeper import Keeper
 from agent.snapshot import Snapshot
@@ -70,6 +70,7 @@ class Launcher:
     def __enter__(self) -> Launcher:
         with contextlib.ExitStack() as stack:
             stack.enter_context(connected(self._address, self._needed()))
+            self._pulse = Pulse()
             stack.callback(self._close_hosts)
             self._start_hosts()
             self._stack = stack.pop_all()
@@ -145,6 +146,7 @@ class Launcher:
     def _collect(self, timeout: float) -> list[Report]:
         import ray
 
+        self._pulse.feel()
         asked = {host.ask(): host for host in self._hosts if host.run or not host.ready}
         if not asked:
             time.sleep(timeout)

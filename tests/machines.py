@@ -28,7 +28,7 @@ class Node:
         words = [str(Path(sys.executable).parent / "ray"), "start", "--block", *options]
         words.append(f"--object-store-memory={_STORE}")
         if hidden is not None:
-            words = [*_hiding(hidden), *words]
+            words = [*on_a_small_disk(hidden, 1), *words]
         self._words = words
         self._said = folder / f"said-{len(list(folder.iterdir()))}"
         self._process = self._start()
@@ -38,6 +38,10 @@ class Node:
             return subprocess.Popen(
                 self._words, env=_ENVIRONMENT, stdout=said, stderr=subprocess.STDOUT
             )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def wait(self) -> None:
         """Wait until it belongs to the cluster."""
@@ -55,7 +59,7 @@ class Node:
     @property
     def raylet(self) -> psutil.Process:
         """What makes it a node; every process of a trial on it descends from this one."""
-        children = psutil.Process(self._process.pid).children()
+        children = psutil.Process(self.pid).children()
         return next(child for child in children if child.name() == "raylet")
 
     def kill(self) -> None:
@@ -119,19 +123,19 @@ def started(cpus: int) -> Iterator[Machines]:
             machines.end()
 
 
-def can_hide() -> bool:
-    """Whether a process can be started for which a folder is empty."""
+def can_mount() -> bool:
+    """Whether a process can be started that sees a folder differently."""
     if shutil.which("unshare") is None:
         return False
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "file").touch()
-        looked = [*_hiding(Path(folder)), "ls", folder]
+        looked = [*on_a_small_disk(Path(folder), 1), "ls", folder]
         answer = subprocess.run(looked, capture_output=True, text=True)
     return answer.returncode == 0 and answer.stdout == ""
 
 
-def _hiding(folder: Path) -> list[str]:
-    """What to put before a command for which a folder is to be empty."""
-    hide = f'mount -t tmpfs none {shlex.quote(str(folder))} && exec "$@"'
+def on_a_small_disk(folder: Path, megabytes: int) -> list[str]:
+    """What to put before a command for which a folder is to be a disk of its own, and empty."""
+    mount = f"mount -t tmpfs -o size={megabytes}m none {shlex.quote(str(folder))}"
     user = [] if os.getuid() == 0 else ["--user", "--map-root-user"]
-    return ["unshare", "--mount", *user, "sh", "-c", hide, "sh"]
+    return ["unshare", "--mount", *user, "sh", "-c", f'{mount} && exec "$@"', "sh"]

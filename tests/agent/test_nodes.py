@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from mlflow import MlflowClient
 
 from agent.diagnosis import Diagnosis, read_diagnosis
 from tests.agent.test_controller import training
-from tests.machines import Machines, Node, can_hide, started
+from tests.machines import Machines, Node, can_mount, started
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("nodes")]
 
@@ -44,7 +45,8 @@ class Cluster:
 
     def __init__(self, folder: Path, machines: Machines) -> None:
         self.folder, self.project = folder, folder / "project"
-        self.hides = can_hide()
+        self.hides = can_mount()
+        self._machines = machines
         self.address = machines.address
         self.told = folder / "told"
         self.told.touch()
@@ -66,6 +68,11 @@ class Cluster:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
+
+    def end_head(self) -> None:
+        for process in psutil.Process(self._machines.nodes[0].pid).children():
+            if process.name() == "gcs_server":
+                process.kill()
 
     def trials(self) -> list[tuple[str, int]]:
         """What trials have told: that they begin or end, and the raylet of their node."""
@@ -159,3 +166,16 @@ def test_a_large_file_that_a_node_does_not_have_is_told(nodes: Cluster, survival
     (nodes.project / "data.bin").unlink()
     assert process.returncode == 4
     assert f"{nodes.project / 'data.bin'} is not there on node" in said.splitlines()[-1]
+
+
+def test_a_cluster_that_goes_away_is_told(nodes: Cluster, survival: Survival) -> None:
+    """Ray would end the process a minute later, with the exit code of a sick script."""
+    before = len(nodes.trials())
+    process = nodes.diagnose()
+    while len(nodes.trials()) == before:
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.02)
+    nodes.end_head()
+    said = process.communicate(timeout=120)[0]
+    assert process.returncode == 4
+    assert "does not answer any more; to go on: --resume" in said.splitlines()[-1]
