@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from agent import conclusion
-from agent.diagnosis import Cost, Diagnosis
+from agent.cut_short import cut_short
+from agent.diagnosis import Cost, Diagnosis, LedgerEntry
 from agent.episode import Episode
-from agent.errors import InfrastructureError, Interrupted, WorkloadError
+from agent.errors import InfrastructureError, WorkloadError
 from agent.findings import Findings
 from agent.known_good import arguments_of_run, differing
 from agent.launch import Launcher
@@ -82,12 +83,12 @@ class Controller:
         except BaseException as error:
             ledger.abort(f"{type(error).__name__}: {error}")
             ledger.close()
-            if isinstance(error, KeyboardInterrupt):
-                raise self._interrupted(ledger) from error
-            if isinstance(error, InfrastructureError) and self._current and ledger.settled:
-                hint = f"{error}; to go on: --resume {ledger.settled.run_id}"
-                raise InfrastructureError(hint) from error
-            raise
+            entry = ledger.settled
+            run_id = entry.run_id if entry and self._current else ""
+            told = cut_short(error, run_id, lambda: self._so_far(entry))
+            if told is error:
+                raise
+            raise told from error
         ledger.finish(diagnosis, to_markdown(diagnosis))
         try:
             ledger.close()
@@ -151,18 +152,15 @@ class Controller:
             parts=dict(self._parts),
         )
 
-    def _interrupted(self, ledger: Ledger) -> Interrupted:
-        """What is known when the user interrupts."""
-        entry = ledger.settled
-        run_id = entry.run_id if entry else ""
+    def _so_far(self, entry: LedgerEntry | None) -> Diagnosis | None:
+        """What is known before the end; None where that is nothing."""
         if self._current is None or entry is None:
-            return Interrupted(None, run_id)
+            return None
         episode, trials = self._current
         if episode.findings.objective is None:
-            return Interrupted(None, run_id)
+            return None
         self._end_part()
-        found = conclusion.draw(self._request, episode.findings, self._cost(trials), entry, None)
-        return Interrupted(found, run_id)
+        return conclusion.draw(self._request, episode.findings, self._cost(trials), entry, None)
 
     def _episode(self, trials: Trials, ledger: Ledger) -> Episode:
         def journal() -> tuple[str, Path | str]:

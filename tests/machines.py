@@ -28,7 +28,7 @@ class Node:
         words = [str(Path(sys.executable).parent / "ray"), "start", "--block", *options]
         words.append(f"--object-store-memory={_STORE}")
         if hidden is not None:
-            words = [*on_a_small_disk(hidden, 1), *words]
+            words = [*on_a_small_disk(hidden, 64), *words]
         self._words = words
         self._said = folder / f"said-{len(list(folder.iterdir()))}"
         self._process = self._start()
@@ -129,13 +129,13 @@ def can_mount() -> bool:
         return False
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "file").touch()
-        looked = [*on_a_small_disk(Path(folder), 1), "ls", folder]
+        looked = [*on_a_small_disk(Path(folder), 64), "ls", folder]
         answer = subprocess.run(looked, capture_output=True, text=True)
     return answer.returncode == 0 and answer.stdout == ""
 
 
-def on_a_small_disk(folder: Path, megabytes: int) -> list[str]:
+def on_a_small_disk(folder: Path, kilobytes: int) -> list[str]:
     """What to put before a command for which a folder is to be a disk of its own, and empty."""
-    mount = f"mount -t tmpfs -o size={megabytes}m none {shlex.quote(str(folder))}"
+    mount = f"mount -t tmpfs -o size={kilobytes}k none {shlex.quote(str(folder))}"
     user = [] if os.getuid() == 0 else ["--user", "--map-root-user"]
     return ["unshare", "--mount", *user, "sh", "-c", f'{mount} && exec "$@"', "sh"]

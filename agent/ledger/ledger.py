@@ -42,6 +42,7 @@ class Ledger:
         self._thread: threading.Thread | None = None
         self._error: Exception | None = None
         self._spooled: Path | None = None
+        self._lost: OSError | None = None  # why not even files took something
         self._known: list[Outcome] = []
         self._experience = NONE
         self._told = False  # whether somebody knows that it failed, or cannot care
@@ -139,6 +140,8 @@ class Ledger:
         if isinstance(error, AgentError):
             return error
         instead = f"; what it did not take is in {self._spooled}" if self._spooled else ""
+        if self._lost is not None:
+            instead = f"; {self._spool} failed, too ({self._lost}): the record is incomplete"
         return self._store.failure(f"{first_line(error)}{instead}")
 
     def _work(self, start: StartRecord) -> None:
@@ -172,4 +175,4 @@ class Ledger:
             record.spool(folder)
             self._spooled = folder
         except OSError as error:
-            self._error = error
+            self._lost = error

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ CHILD = """
     import subprocess, sys
     subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)", sys.argv[1]])
 """
-SLOW = "time.sleep(0.02); assert loss.item() < 1e9, 'diverged'"
+CHECK = "assert loss.item() < 1e9, 'diverged'"
+SLOW = f"time.sleep(0.02); {CHECK}"
 
 
 def test_ctrl_c_tells_what_is_known_and_leaves_nothing(tmp_path: Path) -> None:
@@ -58,24 +60,43 @@ def test_ctrl_c_tells_what_is_known_and_leaves_nothing(tmp_path: Path) -> None:
     assert not list(scratch.iterdir())
 
 
-@pytest.mark.parametrize("megabytes", [1, 2])
-def test_a_full_disk_is_a_clear_end(tmp_path: Path, cluster: str, megabytes: int) -> None:
-    """First there is no room for the database, then it is for the database but not for more."""
+@dataclass(frozen=True)
+class Disk:
+    """A disk for the agent's home that is soon full, and what is said of it."""
+
+    kilobytes: int
+    options: tuple[str, ...]
+    code: int
+    said: str
+
+
+@pytest.mark.parametrize(
+    "disk",
+    [
+        pytest.param(Disk(64, (), 4, "database or disk is full"), id="no-store"),
+        pytest.param(
+            Disk(4, ("--tracking-uri=sqlite:///../mlflow.db",), 4, "No space"), id="no-search"
+        ),
+        pytest.param(Disk(1024, (), 1, "the record is incomplete"), id="no-record"),
+    ],
+)
+def test_a_full_disk_is_a_clear_end(tmp_path: Path, cluster: str, disk: Disk) -> None:
     if not can_mount():
         pytest.skip("no small disk can be made here (unshare --mount)")
-    script, home = tmp_path / "train.py", tmp_path / "home"
-    script.write_text(textwrap.dedent(training(SLOW, rate=2.0)))
+    home, project = tmp_path / "home", tmp_path / "project"
     home.mkdir()
+    project.mkdir()
+    (project / "train.py").write_text(textwrap.dedent(training(CHECK, rate=2.0)))
     words = [sys.executable, "-m", "agent", "diagnose", f"--address={cluster}", "--slots=1"]
     answer = subprocess.run(
-        [*on_a_small_disk(home, megabytes), *words, "--seeds=2", str(script)],
-        cwd=tmp_path,
+        [*on_a_small_disk(home, disk.kilobytes), *words, "--seeds=2", *disk.options, "train.py"],
+        cwd=project,
         env={**os.environ, "AGENT_HOME": str(home)},
         text=True,
         capture_output=True,
         timeout=300,
     )
-    last = answer.stderr.strip().splitlines()[-1]
-    print(answer.stderr, answer.returncode)
     assert "unexpected" not in answer.stderr and "Traceback" not in answer.stderr
-    assert answer.returncode == 4 and "no space" in last, answer.stderr
+    assert answer.returncode == disk.code, answer.stderr
+    assert disk.said in answer.stderr.strip().splitlines()[-1]
+    assert ("FIXED" in answer.stdout) == (disk.code == 1)
