@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import shutil
@@ -68,8 +69,18 @@ class Node:
 
     def end(self) -> None:
         """Not by "ray stop", which ends every other Ray of this machine, too."""
+        if self._process.poll() is not None:
+            return
+        below = psutil.Process(self.pid).children(recursive=True)
         self._process.terminate()
-        self._process.wait(30)
+        try:
+            self._process.wait(15)
+        except subprocess.TimeoutExpired:  # Without a head, it knows no end.
+            self._process.kill()
+            self._process.wait()
+        for process in below:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
 
 
 class Machines:

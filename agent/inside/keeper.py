@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import multiprocessing.forkserver
+import multiprocessing.util
 import os
 import queue
 import shutil
@@ -118,6 +119,8 @@ class Keeper:
         multiprocessing.forkserver._forkserver._stop()  # type: ignore[attr-defined]
         os.chdir("/")
         shutil.rmtree(self._root, ignore_errors=True)
+        # Ray kills this process, so that multiprocessing cannot clear up at its exit.
+        shutil.rmtree(multiprocessing.util.get_temp_dir(), ignore_errors=True)
 
     def _run(self, spec: TrialSpec) -> None:
         scratch = self._root / str(spec.number)

