@@ -252,7 +252,9 @@ class Launcher:
         room = places(limits, self._keeps_memory)
         slots = self._slots or room
         if slots > room:
-            raise InfrastructureError(f"Ray has room for {room} of {slots} trials at a time")
+            raise InfrastructureError(
+                f"Ray has room for {room} trials at a time, not {slots} (--slots)"
+            )
         self._shared = ray.put(self._snapshot)
         self._hosts = [self._new_host() for _ in range(slots)]
         needed, began = slots if self._slots else 1, time.monotonic()
