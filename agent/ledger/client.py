@@ -33,8 +33,8 @@ def connect(store: Store) -> MlflowClient:
 
     for logger in ("mlflow", "alembic"):
         logging.getLogger(logger).setLevel(logging.ERROR)
-    # What it cannot undo on a full disk, say, it tells besides raising it.
-    logging.getLogger("sqlalchemy").setLevel(logging.CRITICAL)
+    # Tells with a traceback what it raises, too, such as a full disk.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     return MlflowClient(tracking_uri=store.uri, registry_uri=store.uri)
 
 

@@ -73,7 +73,6 @@ class Disk:
 @pytest.mark.parametrize(
     "disk",
     [
-        pytest.param(Disk(64, (), 4, "database or disk is full"), id="no-store"),
         pytest.param(
             Disk(4, ("--tracking-uri=sqlite:///../mlflow.db",), 4, "No space"), id="no-search"
         ),
