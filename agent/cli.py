@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agent.answer import give_answer, to_json, write_file
-from agent.errors import AgentError, UsageError, WorkloadError
+from agent.errors import AgentError, Interrupted, UsageError, WorkloadError
 from agent.experience_command import experience_command
 from agent.options import (
     build_request,
@@ -116,6 +116,8 @@ def diagnose_command(
             write_json = stack.enter_context(stdout_for_json_only())
         try:
             diagnosis = _run(request, script, detail or "normal")
+        except Interrupted as interrupted:
+            return _tell_interrupted(interrupted)
         except (AgentError, click.ClickException):
             raise
         except Exception as error:
@@ -152,6 +154,13 @@ def _talks(request: Request) -> bool:
     from agent.policies import policies
 
     return policies[request.policy].talks
+
+
+def _tell_interrupted(interrupted: Interrupted) -> int:
+    if interrupted.so_far is not None:
+        give_answer(interrupted.so_far, None, None)
+    again = f"; to go on: --resume {interrupted.run_id}" if interrupted.run_id else ""
+    return _complain(f"interrupted{again}", _INTERRUPTED)
 
 
 def _complain(message: object, code: int) -> int:

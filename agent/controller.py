@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from agent import conclusion
-from agent.diagnosis import Cost, Diagnosis
+from agent.cut_short import cut_short
+from agent.diagnosis import Cost, Diagnosis, LedgerEntry
 from agent.episode import Episode
 from agent.errors import InfrastructureError, WorkloadError
 from agent.findings import Findings
@@ -62,6 +63,7 @@ class Controller:
         self._started = time.monotonic()
         self._parts: dict[str, float] = {}
         self._part: tuple[Part, float] | None = None
+        self._current: tuple[Episode, Trials] | None = None
         self._probes = selected(probes, request)
         self._remedies = selected(remedies, request)
         self._policy = policies[request.policy]
@@ -83,7 +85,12 @@ class Controller:
         except BaseException as error:
             ledger.abort(f"{type(error).__name__}: {error}")
             ledger.close()
-            raise
+            entry = ledger.settled
+            run_id = entry.run_id if entry and self._current else ""
+            told = cut_short(error, run_id, lambda: self._so_far(entry))
+            if told is error:
+                raise
+            raise told from error
         ledger.finish(diagnosis, to_markdown(diagnosis))
         try:
             ledger.close()
@@ -124,6 +131,7 @@ class Controller:
             record, recall = ledger.record, ledger.recall
             trials = Trials(launcher, self._listener, record, self._probes, known, recall)
             episode = self._episode(trials, ledger)
+            self._current = episode, trials
             try:
                 self._begin("observe")
                 episode.observe(self._listener)
@@ -135,7 +143,11 @@ class Controller:
             except WorkloadError as failure:
                 error = str(failure)
             self._begin("record")
-        cost = Cost(
+        cost = self._cost(trials, patched)
+        return conclusion.draw(request, episode.findings, cost, ledger.entry, error)
+
+    def _cost(self, trials: Trials, patched: Sequence[Outcome] = ()) -> Cost:
+        return Cost(
             trials=len(trials.outcomes),
             recalled=sum(bool(outcome.recalled) for outcome in trials.outcomes.values()),
             steps=trials.steps + sum(outcome.trace.steps for outcome in patched),
@@ -143,7 +155,16 @@ class Controller:
             wall_s=self._elapsed(),
             parts=dict(self._parts),
         )
-        return conclusion.draw(request, episode.findings, cost, ledger.entry, error)
+
+    def _so_far(self, entry: LedgerEntry | None) -> Diagnosis | None:
+        """What is known before the end; None where that is nothing."""
+        if self._current is None or entry is None:
+            return None
+        episode, trials = self._current
+        if episode.findings.objective is None:
+            return None
+        self._end_part()
+        return conclusion.draw(self._request, episode.findings, self._cost(trials), entry, None)
 
     def _episode(self, trials: Trials, ledger: Ledger) -> Episode:
         def journal() -> tuple[str, Path | str]:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from agent.assessment import Assessment, assess, read_symptoms
 from agent.launch import Report
-from agent.progress import Listener, Part, TrialEnded, TrialProgressed, TrialStarted
+from agent.progress import Listener, Notice, Part, TrialEnded, TrialProgressed, TrialStarted
 from agent.workload import Outcome, TrialSpec
 from probes.base import Probe
 from probes.objective import Objective
@@ -218,6 +218,8 @@ class Trials:
     def _tell_progress(self, number: int, event: Event) -> None:
         if event["event"] == "progress":
             self._listener(TrialProgressed(number, event["step"], None))
+        elif event["event"] == "note" and "host" in event:
+            self._listener(Notice(f"#{number} is {event['text']}"))
         elif event["event"] == "metric" and self.objective is not None:
             if event["name"] == self.objective.name:
                 self._listener(TrialProgressed(number, event["step"], event["value"]))

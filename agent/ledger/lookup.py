@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent.errors import InfrastructureError, UsageError
+from agent.errors import UsageError
 from agent.experience import NONE, Experience, gather
 from agent.ledger.client import PAGE, connect, pages
 from agent.ledger.records import spec_of
@@ -89,7 +89,7 @@ def params_of(run_id: str, tracking_uri: str | None, directory: Path) -> dict[st
                 raise UsageError(
                     f"--good-run: there is no run {run_id} in {store.shown}"
                 ) from error
-            raise InfrastructureError(f"MLflow at {store.shown} failed: {error.message}") from error
+            raise store.failure(str(error.message)) from error
     if not params:
         raise UsageError(f"--good-run: the run {run_id} has logged no parameters")
     return params
