@@ -42,6 +42,7 @@ class AddDropout(Remedy):
     name = "add-dropout"
     treats = {"P351": 0.4}
     acts_on = "linear layers"
+    reach = "model"
 
     @property
     def space(self) -> Space:

@@ -47,6 +47,7 @@ class AddSkip(Remedy):
     name = "add-skip"
     treats = {"P703": 0.8, "P602": 0.35}
     acts_on = "modules that keep the shape"
+    reach = "model"
 
     @property
     def space(self) -> Space:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from probes.symptom import Symptom
 from probes.trace import Trace
@@ -15,6 +15,8 @@ from remedies.treatment import Action
 if TYPE_CHECKING:
     from remedies.source.source import Source
     from remedies.surgery import Program
+
+Reach = Literal["model", "optimizer", "script"]
 
 
 class Remedy(ABC):
@@ -34,6 +36,8 @@ class Remedy(ABC):
         acts_on: What a target is; ``program`` where there is none.
         separable: Whether single targets of a confirmed action are left out, one by one, to see
             which of them matter.
+        reach: What has to be at hand to apply it for good (see `remedies.apply`): a ``model``, its
+            ``optimizer``, too, or the ``script``, where it acts on the loop, the loss or the data.
     """
 
     code: ClassVar[str]
@@ -41,6 +45,7 @@ class Remedy(ABC):
     treats: ClassVar[Mapping[str, float]]
     acts_on: ClassVar[str]
     separable: ClassVar[bool] = False
+    reach: ClassVar[Reach] = "script"
 
     @property
     @abstractmethod

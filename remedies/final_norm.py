@@ -51,6 +51,7 @@ class FinalNorm(Remedy):
     name = "final-norm"
     treats = {"P103": 0.8}
     acts_on = "a module"
+    reach = "model"
 
     @property
     def space(self) -> Space:

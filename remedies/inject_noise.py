@@ -42,6 +42,7 @@ class InjectNoise(Remedy):
     name = "inject-noise"
     treats = {"P101": 0.1, "P102": 0.1}
     acts_on = "a module"
+    reach = "model"
 
     @property
     def space(self) -> Space:

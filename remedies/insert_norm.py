@@ -49,6 +49,7 @@ class InsertNorm(Remedy):
     name = "insert-norm"
     treats = {"P602": 0.4, "P603": 0.5, "P702": 0.4}
     acts_on = "layers within a stack"
+    reach = "model"
 
     @property
     def space(self) -> Space:

@@ -47,6 +47,7 @@ class NormInput(Remedy):
     name = "norm-input"
     treats = {"P103": 0.05}
     acts_on = "a module"
+    reach = "model"
 
     @property
     def space(self) -> Space:

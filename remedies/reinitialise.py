@@ -55,6 +55,7 @@ class Reinitialise(Remedy):
     name = "reinitialise"
     treats = {"P701": 0.5, "P602": 0.5, "P603": 0.5, "P702": 0.5}
     acts_on = "layers, or the whole model"
+    reach = "model"
 
     @property
     def space(self) -> Space:

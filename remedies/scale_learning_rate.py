@@ -64,6 +64,7 @@ class ScaleLearningRate(Remedy):
         "P702": 0.1,
     }
     acts_on = "program, or a parameter group"
+    reach = "optimizer"
 
     @property
     def space(self) -> Space:

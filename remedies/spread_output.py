@@ -46,6 +46,7 @@ class SpreadOutput(Remedy):
     name = "spread-output"
     treats = {"P703": 0.5}
     acts_on = "a module"
+    reach = "model"
 
     @property
     def space(self) -> Space:

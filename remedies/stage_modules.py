@@ -58,6 +58,7 @@ class StageModules(Remedy):
     name = "stage-modules"
     treats = {"P501": 0.6, "P502": 0.2}
     acts_on = "modules that add to a stream of features"
+    reach = "optimizer"
     separable = True
 
     @property

@@ -47,6 +47,7 @@ class StandardiseInputs(Remedy):
     name = "standardise-inputs"
     treats = {"P901": 0.9, "P902": 0.9, "P905": 0.8}
     acts_on = "the first layer"
+    reach = "model"
 
     @property
     def space(self) -> Space:

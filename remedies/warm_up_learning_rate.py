@@ -46,6 +46,7 @@ class WarmUpLearningRate(Remedy):
     name = "warm-up-learning-rate"
     treats = {"P303": 0.2}
     acts_on = "program"
+    reach = "optimizer"
 
     @property
     def space(self) -> Space:
