@@ -15,6 +15,7 @@ from remedies.treatment import Action
 if TYPE_CHECKING:
     from torch import nn
 
+    from remedies.source.source import Source
     from remedies.surgery import Program
 
 
@@ -85,3 +86,10 @@ class AddDropout(Remedy):
         """Where to put it."""
         share = float(action.params["share"])
         return f"Put nn.Dropout({share:g}) before {action.target or 'the linear layers'}."
+
+    def rewrite(self, source: Source, action: Action) -> None:
+        """Put dropout before the layers, where they are made."""
+        from remedies.source.layers import put_beside
+
+        for call in source.constructors(action.targets):
+            put_beside(call, before=[f"Dropout({float(action.params['share']):g})"])

@@ -15,6 +15,7 @@ from remedies.treatment import Action
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from remedies.source.source import Source
     from remedies.surgery import Program
 
 _FEWEST = 2
@@ -94,6 +95,13 @@ class AddSkip(Remedy):
     def advice(self, action: Action) -> str:
         """What to add to what."""
         return f"Add its input to the output of each of {action.target}: x = x + layer(x)."
+
+    def rewrite(self, source: Source, action: Action) -> None:
+        """Add the input where the modules are called."""
+        from remedies.source.residuals import add_skips
+
+        source.open_all()
+        add_skips(source.files, action.targets)
 
 
 def _may_have_one(trace: Trace, info: ModuleInfo) -> bool:

@@ -10,12 +10,15 @@ from probes.symptom import Symptom
 from probes.trace import Trace
 from remedies import _norms
 from remedies.base import Remedy
+from remedies.source.errors import Unwritable
 from remedies.space import Choice, Space
 from remedies.treatment import Action
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from remedies.source.calls import CallSite
+    from remedies.source.source import Source
     from remedies.surgery import Program
 
 _LAYERS = ("Linear", "Conv")
@@ -96,3 +99,20 @@ class InsertNorm(Remedy):
             f"Put {name}(width) (nn.GroupNorm(1, channels) after a convolution) behind "
             f"{action.target or 'every hidden layer'}, before its activation."
         )
+
+    def rewrite(self, source: Source, action: Action) -> None:
+        """Put a norm without parameters behind the layers, where they are made."""
+        from remedies.source.layers import put_beside, sizes
+
+        for call in source.constructors(action.targets):
+            put_beside(call, behind=[_written(call, sizes(call)[1], str(action.params["kind"]))])
+
+
+def _written(call: CallSite, width: str, kind: str) -> str:
+    convolves = "Conv" in call.name
+    if convolves and kind == "rms":
+        raise Unwritable("torch has no RMS norm over all of a sample")
+    if convolves:
+        return f"GroupNorm(1, {width}, affine=False)"
+    name = "LayerNorm" if kind == "layer" else "RMSNorm"
+    return f"{name}({width}, elementwise_affine=False)"

@@ -10,6 +10,7 @@ from probes.symptom import Symptom
 from probes.trace import Trace
 from remedies import _norms
 from remedies.base import Remedy
+from remedies.source.errors import Unwritable
 from remedies.space import Space
 from remedies.treatment import Action
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from remedies._norms import Norm
+    from remedies.source.source import Source
     from remedies.surgery import Program
 
 
@@ -80,6 +82,16 @@ class NormInput(Remedy):
     def advice(self, action: Action) -> str:
         """Where to put the norm."""
         return f"Put F.{_norms.function_name(action)} on the input of {action.target}."
+
+    def rewrite(self, source: Source, action: Action) -> None:
+        """Put a norm without parameters before a linear layer, where it is made."""
+        from remedies.source.layers import put_beside, sizes
+
+        name = {"rms": "RMSNorm", "layer": "LayerNorm"}[str(action.params["kind"])]
+        for call in source.constructors(action.targets):
+            if not call.name.endswith("Linear"):
+                raise Unwritable(f"what comes before {call.name} is for a person to say")
+            put_beside(call, before=[f"{name}({sizes(call)[0]}, elementwise_affine=False)"])
 
 
 def _next(trace: Trace, where: str) -> str | None:

@@ -14,6 +14,7 @@ from remedies.treatment import Action
 if TYPE_CHECKING:
     from torch import nn
 
+    from remedies.source.source import Source
     from remedies.surgery import Program
 
 
@@ -108,3 +109,17 @@ class StandardiseInputs(Remedy):
             "Standardise the inputs with the mean and standard deviation of each feature of the "
             f"training data before {action.target or 'the model'}, in evaluation, too."
         )
+
+    def rewrite(self, source: Source, action: Action) -> None:
+        """Put a batch norm without parameters before the layer, where it is made.
+
+        It averages over all training batches, or, for ``own``, takes each batch by itself.
+        """
+        from remedies.source.layers import put_beside, sizes
+
+        own = action.params["statistics"] == "own"
+        kept = "track_running_stats=False" if own else "momentum=None"
+        for call in source.constructors(action.targets):
+            kind = call.name.rpartition(".")[2].replace("Linear", "Conv1d")
+            norm = kind.replace("Conv", "BatchNorm")
+            put_beside(call, before=[f"{norm}({sizes(call)[0]}, affine=False, {kept})"])

@@ -18,7 +18,7 @@ def loops_around(file: SourceFile, line: int) -> list[Loop]:
     Raises:
         Unwritable: There is none.
     """
-    statement = _statement_at(file, line)
+    statement = statement_at(file, line)
     scope = file.scope(statement)
     loops = [up for up in file.above(statement) if isinstance(up, Loop) and file.scope(up) is scope]
     if not loops:
@@ -56,7 +56,18 @@ def put_before(file: SourceFile, statement: cst.CSTNode, code: str) -> None:
     file.edit(statement, put)
 
 
-def _statement_at(file: SourceFile, line: int) -> cst.SimpleStatementLine:
+def put_after(file: SourceFile, statement: cst.CSTNode, code: str) -> None:
+    """Write a statement behind another."""
+    new = cst.parse_statement(code, config=file.tree.config_for_parsing)
+    file.edit(statement, lambda old: cst.FlattenSentinel([old, new]))
+
+
+def statement_at(file: SourceFile, line: int) -> cst.SimpleStatementLine:
+    """The simple statement that a line is part of.
+
+    Raises:
+        Unwritable: There is none.
+    """
     for statement in file.nodes(cst.SimpleStatementLine):
         first, last = file.lines(statement)
         if first <= line <= last:

@@ -105,6 +105,10 @@ class SourceFile:
         """The node of an expression."""
         return cst.parse_expression(code, config=self.tree.config_for_parsing)
 
+    def everything_in(self, code: str) -> list[cst.BaseExpression]:
+        """The expressions that an expression is made of, itself included."""
+        return [n for n in self.everything(self.parse(code)) if isinstance(n, cst.BaseExpression)]
+
     def edit(self, node: cst.CSTNode, edit: Edit) -> None:
         """Have a node replaced by what ``edit`` makes of it, after all edits inside it."""
         self._edits.setdefault(node, []).append(edit)

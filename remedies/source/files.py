@@ -31,7 +31,7 @@ class Files:
 
     def assigns(self, attribute: str) -> bool:
         """Whether an attribute of this name is set somewhere in the user's files."""
-        self._open_all()
+        self.open_all()
         return any(file.assigns(attribute) for file in self.files)
 
     def _root(self, place: str) -> str | None:
@@ -42,7 +42,12 @@ class Files:
             info = known.get(info.parent)
         return info.where if info is not None else None
 
-    def _place(self, place: str | None) -> tuple[SourceFile, int]:
+    def place(self, place: str | None) -> tuple[SourceFile, int]:
+        """The file and the line that a run calls ``train.py:12``.
+
+        Raises:
+            Unwritable: There is not exactly one such file.
+        """
         name, _, line = (place or "").rpartition(":")
         paths = {(folder / name).resolve() for folder in self._folders if name}
         files = [path for path in paths if path.is_file()]
@@ -50,11 +55,12 @@ class Files:
             raise Unwritable(f"it is not clear where {place} is")
         return self._open(files[0]), int(line)
 
-    def _open_all(self) -> None:
+    def open_all(self) -> None:
+        """Open the script, and all files in which modules or loss terms are made."""
         places = {info.source for info in self.trace.modules.values()}
         places |= {info.source for info in self.trace.terms.values()}
         for place in places - {None}:
-            self._place(place)
+            self.place(place)
         self._open(self._script)
 
     def _open(self, path: Path) -> SourceFile:
