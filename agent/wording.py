@@ -134,7 +134,26 @@ def advice(fix: Fix) -> list[str]:
     if check := fix.patch_check:
         done = "The patched script was run" if check.passed else "No patch is offered"
         lines.append(f"{done}: {plain(check.reason)}.")
+    if fix.patch and fix.pasted:
+        lines.append("The patch pastes a helper: the change has no place in the code itself.")
     return lines
+
+
+def to_paste(fix: Fix) -> list[tuple[str, str]]:
+    """What to paste by hand where there is no patch: where it goes, and the lines."""
+    return [
+        (
+            f"To paste behind {plain(helper.place)}, the line that {plain(helper.behind)} "
+            "(not run from there by the diagnosis):",
+            helper.code.rstrip("\n"),
+        )
+        for helper in (() if fix.patch else fix.helpers)
+    ]
+
+
+def patch_place(fix: Fix) -> str:
+    """The folder that a patch is applied in."""
+    return plain(fix.patch_folder) or "the folder that was diagnosed"
 
 
 def next_steps(diagnosis: Diagnosis) -> list[str]:

@@ -15,6 +15,7 @@ from remedies.treatment import Action
 if TYPE_CHECKING:
     from torch import nn
 
+    from remedies.source.helpers import Helper
     from remedies.source.source import Source
     from remedies.surgery import Program
 
@@ -93,3 +94,15 @@ class AddDropout(Remedy):
 
         for call in source.constructors(action.targets):
             put_beside(call, before=[f"Dropout({float(action.params['share']):g})"])
+
+    def helper(self, source: Source, action: Action) -> Helper:
+        """A hook that drops a share of what the layers take in."""
+        from remedies.source.helpers import hook
+
+        share = f"{float(action.params['share']):g}"
+        return hook(
+            source,
+            action.targets,
+            True,
+            lambda name: f"({name}.dropout(args[0], {share}, module.training), *args[1:])",
+        )

@@ -15,6 +15,7 @@ from remedies.treatment import Action
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from remedies.source.helpers import Helper
     from remedies.source.source import Source
     from remedies.surgery import Program
 
@@ -102,6 +103,12 @@ class AddSkip(Remedy):
 
         source.open_all()
         add_skips(source.files, action.targets)
+
+    def helper(self, source: Source, action: Action) -> Helper:
+        """A hook that adds what the modules are given."""
+        from remedies.source.helpers import hook
+
+        return hook(source, action.targets, False, lambda name: "output + args[0]")
 
 
 def _may_have_one(trace: Trace, info: ModuleInfo) -> bool:

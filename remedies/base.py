@@ -13,6 +13,7 @@ from remedies.space import Space, complete
 from remedies.treatment import Action
 
 if TYPE_CHECKING:
+    from remedies.source.helpers import Helper
     from remedies.source.source import Source
     from remedies.surgery import Program
 
@@ -105,3 +106,13 @@ class Remedy(ABC):
             Unwritable: It cannot be written, or not safely.
         """
         raise Unwritable(f"{self.name} cannot be written into a script")
+
+    def helper(self, source: Source, action: Action) -> Helper:
+        """A few lines to paste into the script that do the same, where a rewrite is not safe.
+
+        They stand by themselves: torch alone, nothing of ours.
+
+        Raises:
+            Unwritable: There are none, or it is not clear where they belong.
+        """
+        raise Unwritable(f"{self.name} is no matter of a few lines")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from remedies.source.calls import CallSite
+    from remedies.source.helpers import Helper
     from remedies.source.source import Source
     from remedies.surgery import Program
 
@@ -106,6 +107,20 @@ class InsertNorm(Remedy):
 
         for call in source.constructors(action.targets):
             put_beside(call, behind=[_written(call, sizes(call)[1], str(action.params["kind"]))])
+
+    def helper(self, source: Source, action: Action) -> Helper:
+        """A hook that puts the norm on what the layers give."""
+        from remedies.source.helpers import hook
+
+        kinds = {source.trace.modules[path].type for path in action.targets}
+        whole = all(kind.startswith("Conv") for kind in kinds)
+        if not whole and any(kind.startswith("Conv") for kind in kinds):
+            raise Unwritable("there are convolutions among the layers, and others")
+        norm, shape = (
+            _norms.function_name(action),
+            "output.shape[1:]" if whole else ("output.shape[-1:]"),
+        )
+        return hook(source, action.targets, False, lambda name: f"{name}.{norm}(output, {shape})")
 
 
 def _written(call: CallSite, width: str, kind: str) -> str:

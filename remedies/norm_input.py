@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from remedies._norms import Norm
+    from remedies.source.helpers import Helper
     from remedies.source.source import Source
     from remedies.surgery import Program
 
@@ -92,6 +93,16 @@ class NormInput(Remedy):
             if not call.name.endswith("Linear"):
                 raise Unwritable(f"what comes before {call.name} is for a person to say")
             put_beside(call, before=[f"{name}({sizes(call)[0]}, elementwise_affine=False)"])
+
+    def helper(self, source: Source, action: Action) -> Helper:
+        """A hook that puts the norm on what the module takes in."""
+        from remedies.source.helpers import hook
+
+        norm = _norms.function_name(action)
+        given = "args[0], args[0].shape[-1:]"
+        return hook(
+            source, action.targets, True, lambda name: f"({name}.{norm}({given}), *args[1:])"
+        )
 
 
 def _next(trace: Trace, where: str) -> str | None:

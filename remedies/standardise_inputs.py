@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from probes.symptom import Symptom
 from probes.trace import Trace
 from remedies.base import Remedy
+from remedies.source.errors import Unwritable
 from remedies.space import Choice, Space
 from remedies.treatment import Action
 
@@ -115,6 +116,7 @@ class StandardiseInputs(Remedy):
 
         It averages over all training batches, or, for ``own``, takes each batch by itself.
         """
+        from remedies.source.heads import without_code
         from remedies.source.layers import put_beside, sizes
 
         own = action.params["statistics"] == "own"
@@ -123,3 +125,10 @@ class StandardiseInputs(Remedy):
             kind = call.name.rpartition(".")[2].replace("Linear", "Conv1d")
             norm = kind.replace("Conv", "BatchNorm")
             put_beside(call, before=[f"{norm}({sizes(call)[0]}, affine=False, {kept})"])
+        for path in action.targets:
+            codes = source.trace.signal("train", path, "input.code").values
+            if any(source.trace.signal("train", path, "input.outlying").values):
+                if not codes or len(set(codes)) != 1:
+                    raise Unwritable("what stands for missing values is not clear")
+                source.open_all()
+                without_code(source.files, path, codes[0])

@@ -57,9 +57,9 @@ def put_before(file: SourceFile, statement: cst.CSTNode, code: str) -> None:
 
 
 def put_after(file: SourceFile, statement: cst.CSTNode, code: str) -> None:
-    """Write a statement behind another."""
-    new = cst.parse_statement(code, config=file.tree.config_for_parsing)
-    file.edit(statement, lambda old: cst.FlattenSentinel([old, new]))
+    """Write statements behind another."""
+    new = cst.parse_module(code, config=file.tree.config_for_parsing).body
+    file.edit(statement, lambda old: cst.FlattenSentinel([old, *new]))
 
 
 def statement_at(file: SourceFile, line: int) -> cst.SimpleStatementLine:

@@ -114,6 +114,15 @@ class SourceFile:
         self._edits.setdefault(node, []).append(edit)
 
     @property
+    def asked_for(self) -> dict[cst.CSTNode, list[Edit]]:
+        """The edits so far."""
+        return {node: list(edits) for node, edits in self._edits.items()}
+
+    @asked_for.setter
+    def asked_for(self, edits: dict[cst.CSTNode, list[Edit]]) -> None:
+        self._edits = edits
+
+    @property
     def edited(self) -> str:
         """The text with all edits made.
 

@@ -110,10 +110,19 @@ class Source(Files):
         file, line = self.place(info.source)
         sampling.keep_mean(file, line, info.operand)
 
-    def clear_gradients(self, moved: bool = False) -> None:
-        """Have gradients cleared after each step; ``moved`` where they are, in another place."""
+    def clear_gradients(self) -> None:
+        """Have gradients cleared after each step."""
         for place in self._steps():
-            steps.clear_after_step(*self.place(place), moved)
+            steps.clear_after_step(*self.place(place), moved=False)
+
+    def put_step_right(self) -> None:
+        """Have steps made after the backward pass, with its gradients."""
+        for info in self.trace.loops.values():
+            file, line = self.place(info.stepped)
+            after = self.place(info.backward) if info.backward else (file, 0)
+            moved = after[0] is file and steps.step_after_backward(file, line, after[1])
+            if not moved:
+                steps.clear_after_step(file, line, moved=True)
 
     def clip_gradients(self, limit: float) -> None:
         """Have gradients clipped to a norm before each step."""
@@ -123,10 +132,10 @@ class Source(Files):
     def optimise_all(self, places: Collection[str]) -> None:
         """Give the optimizer all parameters of the model that these modules belong to."""
         calls = self.optimizers()
-        roots = {self._root(place) for place in places}
+        roots = {self.root(place) for place in places}
         if len(calls) != 1 or len(roots) != 1 or None in roots:
             raise Unwritable("there are several optimizers or models, or a model that is not known")
-        known = [m for m in self.trace.modules if m not in roots and self._root(m) in roots]
+        known = [m for m in self.trace.modules if m not in roots and self.root(m) in roots]
         membership.widen(calls[0], known)
 
     def align_shapes(self, places: Iterable[str]) -> None:

@@ -1,0 +1,111 @@
+"""The helper that lets modules in after a number of steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from remedies.source.errors import Unwritable
+from remedies.source.helpers import Helper, model_of, optimizer_of
+from remedies.source.source import Source
+
+_BEGIN = '''\
+class LetIn:
+    """Keeps a module out of the forward pass {how}."""
+
+    steps = 0
+
+    def __init__(self, adds):
+        """``adds``: it gives its first input plus something."""
+        self.adds = adds{none}
+
+    def __call__(self, module, args, output):
+        """What stands for the output of the module."""
+        share = {share}
+        if share == 1.0:
+            return output
+        if not self.adds:
+            return tree_map(lambda part: share * part if share else {zeros}(part), output)
+'''
+_SKIP = """\
+        return args[0] + share * (output - args[0]) if share else args[0]
+"""
+_FILM = """\
+        idle = self.scaled(*args) if len(args) > 1 else args[0]
+        return idle + share * (output - idle) if share else idle
+
+    def scaled(self, stream, context):
+        \"\"\"The stream, scaled and shifted by what its second input is on average.\"\"\"
+        context = context.flatten(1, -2).mean(1) if context.dim() > 2 else context
+        if self.film is None:
+            sizes = (2 * stream.shape[-1], context.shape[1]), (2 * stream.shape[-1],)
+            self.film = [{nn}.Parameter(stream.new_zeros(size)) for size in sizes]
+            {optimizer}.param_groups[0]["params"].extend(self.film)
+        film = {functional}.linear(context, *self.film)
+        film = film.reshape(len(film), *[1] * (stream.dim() - 2), -1)
+        scale, shift = film.chunk(2, dim=-1)
+        return stream * (1 + scale) + shift
+"""
+_END = """
+
+def count(*_):
+    \"\"\"Another step was made.\"\"\"
+    LetIn.steps += 1
+
+
+{optimizer}.register_step_post_hook(count)
+"""
+
+
+def staging(source: Source, paths: Sequence[str], until: float, linear: bool, film: bool) -> Helper:
+    """Hooks that keep modules out until a step, behind the line that makes the optimizer.
+
+    Args:
+        source: The user's files.
+        paths: The modules.
+        until: The step at which they begin to take part.
+        linear: Whether they come in gradually, the whole of them at twice that step.
+        film: Whether scale and shift by the second input stand in for what adds within itself.
+
+    Raises:
+        Unwritable: Model and optimizer are not made in one function, or convolutions make the
+            last dimension another thing than the features.
+    """
+    from remedies.source.imports import written_name
+
+    model, below = model_of(source, paths)
+    optimizer = optimizer_of(source)
+    within = [path for path in paths if source.trace.signal("train", path, "branch.inputs").values]
+    if model.file is not optimizer.file:
+        raise Unwritable("model and optimizer are made in different files")
+    film = film and bool(within)
+    convolves = [
+        where
+        for where, info in source.trace.modules.items()
+        if info.type.startswith("Conv") and any(where.startswith(f"{path}.") for path in within)
+    ]
+    if film and convolves:
+        raise Unwritable(f"which dimension of the features {convolves[0]} has is not clear")
+    names = {
+        short: written_name(model.file, f"torch.{long}")
+        for short, long in (("nn", "nn"), ("functional", "nn.functional"), ("zeros", "zeros_like"))
+    }
+    start = f"{until:g}"
+    share = f"float(self.steps >= {start})"
+    how = f"up to step {start}"
+    if linear:
+        share = f"min(1.0, max(0.0, (self.steps - {start}) / {start}))"
+        how = f"up to step {start}; all of it counts from step {2 * until:g} on"
+    none = "\n        self.film = None" if film else ""
+    begin = _BEGIN.format(share=share, how=how, none=none, **names)
+    rest = (_FILM if film else _SKIP).format(optimizer=optimizer.name, **names)
+    code = begin + rest + _END.format(optimizer=optimizer.name)
+    for path, own in zip(below, paths, strict=True):
+        code += (
+            f'{model.name}.get_submodule("{path}").register_forward_hook('
+            f"LetIn(adds={own in within}))\n"
+        )
+    exact = model.exact and optimizer.exact and source.same_scope(model.place, optimizer.place)
+    return Helper(optimizer.place, "makes the optimizer", f"{_IMPORT}{code}", exact)
+
+
+_IMPORT = "from torch.utils._pytree import tree_map\n\n\n"
