@@ -15,6 +15,7 @@ from remedies.treatment import Action
 if TYPE_CHECKING:
     from torch import nn
 
+    from remedies.source.helpers import Helper
     from remedies.source.source import Source
     from remedies.surgery import Program
 
@@ -132,3 +133,29 @@ class StandardiseInputs(Remedy):
                     raise Unwritable("what stands for missing values is not clear")
                 source.open_all()
                 without_code(source.files, path, codes[0])
+
+    def helper(self, source: Source, action: Action) -> Helper:
+        """A hook with averages over batches: those of training, and those of evaluation."""
+        from remedies.source.helpers import Helper, model_of
+        from remedies.source.imports import written_name
+
+        model, below = model_of(source, action.targets)
+        kinds = {source.trace.modules[path].type for path in action.targets}
+        kind = kinds.pop().replace("Linear", "Conv1d")
+        if action.params["statistics"] != "own" or kinds or not kind.startswith("Conv"):
+            raise Unwritable("the layer itself is where it is written")
+        norm = written_name(model.file, f"torch.nn.{kind.replace('Conv', 'LazyBatchNorm')}")
+        code = _HELPER.format(norm=norm, model=model.name, path=below[0])
+        return Helper(model.place, "makes the model", code, model.exact)
+
+
+_HELPER = """\
+norms = {{mode: {norm}(affine=False, momentum=None) for mode in (True, False)}}
+
+def standardise(module, args):
+    norm = norms[module.training].train()
+    norm(args[0])  # takes the batch into its averages
+    return norm.eval()(args[0]), *args[1:]
+
+{model}.get_submodule("{path}").register_forward_pre_hook(standardise)
+"""

@@ -58,8 +58,18 @@ def put_before(file: SourceFile, statement: cst.CSTNode, code: str) -> None:
 
 def put_after(file: SourceFile, statement: cst.CSTNode, code: str) -> None:
     """Write statements behind another."""
-    new = cst.parse_module(code, config=file.tree.config_for_parsing).body
+    tree = cst.parse_module(code, config=file.tree.config_for_parsing)
+    new = [_unspaced(statement) for statement in tree.body]
     file.edit(statement, lambda old: cst.FlattenSentinel([old, *new]))
+
+
+def _unspaced(statement: Any) -> Any:
+    """Without spaces on the empty lines above it."""
+    lines = [
+        line if line.comment else line.with_changes(indent=False)
+        for line in statement.leading_lines
+    ]
+    return statement.with_changes(leading_lines=lines)
 
 
 def statement_at(file: SourceFile, line: int) -> cst.SimpleStatementLine:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby, pairwise
 from typing import Any
 
 import libcst as cst
@@ -109,12 +110,35 @@ def hook(source: Source, paths: Sequence[str], inputs: bool, code: Callable[[str
         owner = f'{model.name}.get_submodule("{below[0]}")' if below[0] else model.name
         lines = f"{owner}.{method}(\n    {function}\n)\n"
     else:
-        names = ", ".join(f'"{path}"' for path in below)
         lines = (
-            f"for path in ({names}):\n"
+            f"for path in ({_listed(below)}):\n"
             f"    {model.name}.get_submodule(path).{method}(\n        {function}\n    )\n"
         )
     return Helper(model.place, "makes the model", lines, model.exact)
+
+
+def _listed(paths: Sequence[str]) -> str:
+    """Paths as they are written in a tuple; many that count up, by counting.
+
+    >>> _listed(["a", "b.0"])
+    '"a", "b.0"'
+    >>> _listed(["a", "b.0", "b.2", "b.4"])
+    '"a", *(f"b.{n}" for n in range(0, 6, 2))'
+    """
+    parts = []
+    for stem, group in groupby(paths, key=lambda path: path.rpartition(".")[0]):
+        names = list(group)
+        ends = [name.rpartition(".")[2] for name in names]
+        numbers = [int(end) for end in ends if end.isdecimal()]
+        apart = {later - one for one, later in pairwise(numbers)}
+        if len(numbers) == len(names) > 2 and len(apart) == 1:
+            (step,) = apart
+            places = range(numbers[0], numbers[-1] + step, step)
+            counted = str(places).replace("range(0, ", "range(") if step == 1 else str(places)
+            parts.append(f'*(f"{stem}.{{n}}" for n in {counted})')
+        else:
+            parts += [f'"{name}"' for name in names]
+    return ", ".join(parts) + ("," if len(parts) == 1 else "")
 
 
 def _below(info: ModuleInfo, root: ModuleInfo) -> str:

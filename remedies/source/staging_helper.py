@@ -8,33 +8,36 @@ from remedies.source.errors import Unwritable
 from remedies.source.helpers import Helper, model_of, optimizer_of
 from remedies.source.source import Source
 
+_NAMES = {
+    "nn": "nn",
+    "functional": "nn.functional",
+    "zeros": "zeros_like",
+    "tensor": "Tensor",
+}
 _BEGIN = '''\
+from torch.utils._pytree import tree_map_only
+
 class LetIn:
     """Keeps a module out of the forward pass {how}."""
 
-    steps = 0
+    steps{film} = 0{none}
 
     def __init__(self, adds):
-        """``adds``: it gives its first input plus something."""
-        self.adds = adds{none}
+        self.adds = adds  # whether it gives its first input plus something
 
     def __call__(self, module, args, output):
-        """What stands for the output of the module."""
         share = {share}
         if share == 1.0:
             return output
         if not self.adds:
-            return tree_map(lambda part: share * part if share else {zeros}(part), output)
-'''
-_SKIP = """\
-        return args[0] + share * (output - args[0]) if share else args[0]
-"""
-_FILM = """\
-        idle = self.scaled(*args) if len(args) > 1 else args[0]
+            mute = (lambda part: share * part) if share else {zeros}
+            return tree_map_only({tensor}, mute, output)
+        idle = {idle}
         return idle + share * (output - idle) if share else idle
-
+'''
+_SCALED = '''
     def scaled(self, stream, context):
-        \"\"\"The stream, scaled and shifted by what its second input is on average.\"\"\"
+        """The stream, scaled and shifted by what the second input is on average."""
         context = context.flatten(1, -2).mean(1) if context.dim() > 2 else context
         if self.film is None:
             sizes = (2 * stream.shape[-1], context.shape[1]), (2 * stream.shape[-1],)
@@ -44,15 +47,11 @@ _FILM = """\
         film = film.reshape(len(film), *[1] * (stream.dim() - 2), -1)
         scale, shift = film.chunk(2, dim=-1)
         return stream * (1 + scale) + shift
-"""
+'''
 _END = """
-
-def count(*_):
-    \"\"\"Another step was made.\"\"\"
-    LetIn.steps += 1
-
-
-{optimizer}.register_step_post_hook(count)
+{optimizer}.register_step_post_hook(lambda *_: setattr(LetIn, "steps", LetIn.steps + 1))
+for path, adds in ({pairs}):
+    {model}.get_submodule(path).register_forward_hook(LetIn(adds))
 """
 
 
@@ -85,27 +84,24 @@ def staging(source: Source, paths: Sequence[str], until: float, linear: bool, fi
     ]
     if film and convolves:
         raise Unwritable(f"which dimension of the features {convolves[0]} has is not clear")
-    names = {
-        short: written_name(model.file, f"torch.{long}")
-        for short, long in (("nn", "nn"), ("functional", "nn.functional"), ("zeros", "zeros_like"))
-    }
+    names = {short: written_name(model.file, f"torch.{long}") for short, long in _NAMES.items()}
     start = f"{until:g}"
     share = f"float(self.steps >= {start})"
     how = f"up to step {start}"
     if linear:
         share = f"min(1.0, max(0.0, (self.steps - {start}) / {start}))"
         how = f"up to step {start}; all of it counts from step {2 * until:g} on"
-    none = "\n        self.film = None" if film else ""
-    begin = _BEGIN.format(share=share, how=how, none=none, **names)
-    rest = (_FILM if film else _SKIP).format(optimizer=optimizer.name, **names)
-    code = begin + rest + _END.format(optimizer=optimizer.name)
-    for path, own in zip(below, paths, strict=True):
-        code += (
-            f'{model.name}.get_submodule("{path}").register_forward_hook('
-            f"LetIn(adds={own in within}))\n"
-        )
+    begin = _BEGIN.format(
+        how=how,
+        share=share,
+        film=", film" if film else "",
+        none=", None" if film else "",
+        idle="self.scaled(*args) if len(args) > 1 else args[0]" if film else "args[0]",
+        **names,
+    )
+    code = begin + (_SCALED.format(optimizer=optimizer.name, **names) if film else "")
+    pairs = [f'("{path}", {own in within})' for path, own in zip(below, paths, strict=True)]
+    listed = ", ".join(pairs) + ("," if len(pairs) == 1 else "")
+    code += _END.format(optimizer=optimizer.name, model=model.name, pairs=listed)
     exact = model.exact and optimizer.exact and source.same_scope(model.place, optimizer.place)
-    return Helper(optimizer.place, "makes the optimizer", f"{_IMPORT}{code}", exact)
-
-
-_IMPORT = "from torch.utils._pytree import tree_map\n\n\n"
+    return Helper(optimizer.place, "makes the optimizer", code, exact)
