@@ -84,24 +84,58 @@ def _insert(
 ) -> None:
     call = next(file.above(arg))
     assert isinstance(call, cst.Call) and isinstance(arg, cst.Arg)
-    first = call.args[0]
     if any(each.star or each.keyword for each in call.args):
         raise Unwritable("not all layers of the nn.Sequential are written one by one")
-    between = first.comma
-    if not isinstance(between, cst.Comma):  # It is the only one.
-        between = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
+    between = _between(call)
+    is_last = arg is call.args[-1]
 
     def put(old: cst.Arg) -> cst.FlattenSentinel[cst.Arg]:
         above = [cst.Arg(file.parse(package + code), comma=between) for code in before]
         below = [cst.Arg(file.parse(package + code), comma=between) for code in behind]
-        if below:
+        if below and is_last:
+            end = _quiet(old.comma)
             below[-1] = below[-1].with_changes(
-                comma=old.comma, whitespace_after_arg=old.whitespace_after_arg
+                comma=end, whitespace_after_arg=old.whitespace_after_arg
             )
-            old = old.with_changes(comma=between, whitespace_after_arg=cst.SimpleWhitespace(""))
+            own = _with_comment(between, old.comma)
+            old = old.with_changes(comma=own, whitespace_after_arg=cst.SimpleWhitespace(""))
         return cst.FlattenSentinel([*above, old, *below])
 
     file.edit(arg, put)
+
+
+def _between(call: cst.Call) -> cst.Comma:
+    """What stands between two arguments of a call, without what is said there."""
+    space = call.whitespace_before_args
+    if isinstance(space, cst.ParenthesizedWhitespace):
+        return cst.Comma(whitespace_after=_silent(space))
+    comma = call.args[0].comma
+    if isinstance(comma, cst.Comma):
+        return cst.ensure_type(_quiet(comma), cst.Comma)
+    return cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
+
+
+def _quiet(comma: cst.Comma | cst.MaybeSentinel) -> cst.Comma | cst.MaybeSentinel:
+    space = comma.whitespace_after if isinstance(comma, cst.Comma) else None
+    if isinstance(space, cst.ParenthesizedWhitespace):
+        return cst.Comma(whitespace_after=_silent(space))
+    return comma
+
+
+def _with_comment(between: cst.Comma, old: cst.Comma | cst.MaybeSentinel) -> cst.Comma:
+    """A comma with what is said behind another on its line."""
+    said = old.whitespace_after if isinstance(old, cst.Comma) else None
+    space = between.whitespace_after
+    if isinstance(said, cst.ParenthesizedWhitespace) and isinstance(
+        space, cst.ParenthesizedWhitespace
+    ):
+        return cst.Comma(whitespace_after=space.with_changes(first_line=said.first_line))
+    return between
+
+
+def _silent(space: cst.ParenthesizedWhitespace) -> cst.ParenthesizedWhitespace:
+    line = space.first_line.with_changes(comment=None, whitespace=cst.SimpleWhitespace(""))
+    return space.with_changes(first_line=line, empty_lines=[])
 
 
 def _package(site: CallSite) -> str:
