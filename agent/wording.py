@@ -135,7 +135,9 @@ def advice(fix: Fix) -> list[str]:
         done = "The patched script was run" if check.passed else "No patch is offered"
         lines.append(f"{done}: {plain(check.reason)}.")
     if fix.patch and fix.pasted:
-        lines.append("The patch pastes a helper: the change has no place in the code itself.")
+        lines.append("The patch pastes a helper: the change has no safe place in the code itself.")
+    if fix.patch and fix.patch_folder:
+        lines.append(f"The patch belongs to {plain(fix.patch_folder)}.")
     return lines
 
 
