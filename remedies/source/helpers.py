@@ -111,18 +111,18 @@ def hook(source: Source, paths: Sequence[str], inputs: bool, code: Callable[[str
         lines = f"{owner}.{method}(\n    {function}\n)\n"
     else:
         lines = (
-            f"for path in ({_listed(below)}):\n"
+            f"for path in ({listed(below)}):\n"
             f"    {model.name}.get_submodule(path).{method}(\n        {function}\n    )\n"
         )
     return Helper(model.place, "makes the model", lines, model.exact)
 
 
-def _listed(paths: Sequence[str]) -> str:
+def listed(paths: Sequence[str]) -> str:
     """Paths as they are written in a tuple; many that count up, by counting.
 
-    >>> _listed(["a", "b.0"])
+    >>> listed(["a", "b.0"])
     '"a", "b.0"'
-    >>> _listed(["a", "b.0", "b.2", "b.4"])
+    >>> listed(["a", "b.0", "b.2", "b.4"])
     '"a", *(f"b.{n}" for n in range(0, 6, 2))'
     """
     parts = []

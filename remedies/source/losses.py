@@ -117,6 +117,22 @@ def weigh(loss: LossCall, weights: list[float], tensor: str) -> None:
     loss.made.set("weight", f"{tensor}([{', '.join(map(literal, weights))}])")
 
 
+def scale_threshold(loss: LossCall, factor: float) -> None:
+    """Multiply the threshold of a Huber loss.
+
+    Raises:
+        Unwritable: It is another loss, or the threshold is given without its name.
+    """
+    names = {"huber_loss": "delta", "HuberLoss": "delta"}
+    names |= {"smooth_l1_loss": "beta", "SmoothL1Loss": "beta"}
+    settings = loss.made.node.args[2:] if loss.is_function else loss.made.node.args
+    if loss.kind not in names or any(arg.keyword is None for arg in settings):
+        raise Unwritable(f"the threshold of {loss.kind} is not clear")
+    if names[loss.kind] in [arg.keyword.value for arg in settings if arg.keyword]:
+        return loss.made.scale(names[loss.kind], factor)
+    loss.made.set(names[loss.kind], literal(factor))
+
+
 def _kind(file: SourceFile, call: cst.Call) -> str:
     name = file.imported(call.func) or ""
     kind = name.removeprefix(_FUNCTIONS)

@@ -10,6 +10,7 @@ import libcst as cst
 from remedies.source.blocks import loops_around
 from remedies.source.errors import Unwritable
 from remedies.source.file import SourceFile
+from remedies.source.numbers import times
 
 
 def stop_after(file: SourceFile, line: int, rounds: int) -> None:
@@ -43,6 +44,43 @@ def stop_after(file: SourceFile, line: int, rounds: int) -> None:
         return block.with_changes(body=[*block.body, new])
 
     file.edit(loop.body, put)
+
+
+def lengthen(file: SourceFile, line: int, factor: float) -> None:
+    """Have the outermost loop around a line make so many times the rounds.
+
+    Args:
+        file: The file.
+        line: A line in the loop.
+        factor: How many times.
+
+    Raises:
+        Unwritable: It is not over ``range(n)`` or ``range(1, n + 1)``.
+    """
+    match loops_around(file, line)[-1]:
+        case cst.For(iter=cst.Call(func=cst.Name(value="range"), args=[cst.Arg(value=count)])):
+            pass
+        case cst.For(
+            iter=cst.Call(
+                func=cst.Name(value="range"),
+                args=[
+                    cst.Arg(value=cst.Integer(value="1")),
+                    cst.Arg(
+                        value=cst.BinaryOperation(
+                            left=count, operator=cst.Add(), right=cst.Integer(value="1")
+                        )
+                    ),
+                ],
+            )
+        ):
+            pass
+        case _:
+            raise Unwritable("the training loop does not count its rounds")
+    code = times(file.code(count), factor)
+    whole = code.removesuffix(".0") if isinstance(count, cst.Integer) else code
+    plain = factor == int(factor) and "." not in whole.split("*")[0]
+    new = file.parse(whole if plain else f"round({code})")
+    file.edit(count, lambda _: new)
 
 
 def _starts(file: SourceFile, args: list[cst.Arg]) -> bool:

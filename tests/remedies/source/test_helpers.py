@@ -35,6 +35,7 @@ def act(remedy: str, target: str, **params: Any) -> Action:
         ("preprocessing_mismatch", act("R105", "layers.0,layers.2", kind="rms")),
         ("reduction_bias", act("R201", "loss_countdown", strategy="fixed", factor=364.0)),
         ("overfitting", act("R306", "", steps=6.0)),
+        ("reduction_bias", act("R206", "loss_countdown", steps=6.0)),
         ("overfitting", act("R311", "hidden,leave", share=0.5)),
         (
             "background_collapse",
@@ -47,6 +48,8 @@ def act(remedy: str, target: str, **params: Any) -> Action:
             ),
         ),
         ("background_collapse", act("R501", "injector", until=5.0, ramp="hard", fallback="skip")),
+        ("rank_collapse", act("R401", "norm", strength=0.2)),
+        ("overfitting", act("R606", "hidden", eps=1e-5)),
         ("rank_collapse", act("R603", "blocks.0,blocks.1,blocks.2,blocks.3,blocks.4")),
     ],
     ids=lambda value: str(value)[:40],

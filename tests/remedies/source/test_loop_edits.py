@@ -168,3 +168,19 @@ def test_a_step_before_its_backward_pass_is_moved_behind_it(rewrite, bundled, fa
     )
     loop = {"backward": f"train.py:{backward}", "stepped": f"train.py:{stepped}"}
     assert rewrite(sick, "R805", "", facts(loop={"where": "optimizer", **loop})) == healthy
+
+
+@pytest.mark.parametrize(
+    ("rounds", "factor", "after"),
+    [
+        ("range(9)", 2.0, "range(18)"),
+        ("range(1, args.epochs + 1)", 3.0, "range(1, 3 * args.epochs + 1)"),
+        ("range(epochs)", 2.5, "range(round(2.5 * epochs))"),
+    ],
+)
+def test_the_training_loop_makes_more_rounds(rewrite, facts, rounds, factor, after) -> None:
+    trace = steps(facts)
+    found = rewrite(EPOCHS.format(rounds), "R302", "", trace, factor=factor)
+    assert found == EPOCHS.format(after)
+    with pytest.raises(Unwritable):
+        rewrite(EPOCHS.format("range(2, 9)"), "R302", "", trace, factor=factor)

@@ -151,3 +151,16 @@ def test_the_output_layer_speaks_in_units_of_the_targets(rewrite, facts, end, me
         )
     with pytest.raises(Unwritable):
         rewrite(HEAD.format(end) + "    y = self.price(1)\n", "R907", "price", trace)
+
+
+@pytest.mark.parametrize(
+    ("made", "loss", "after"),
+    [
+        ("", "F.huber_loss(net(x), y, delta=0.5)", "loss = F.huber_loss(net(x), y, delta=0.05)"),
+        ("judge = nn.SmoothL1Loss()", "judge(net(x), y)", "judge = nn.SmoothL1Loss(beta=0.1)"),
+    ],
+)
+def test_the_threshold_of_a_huber_loss(rewrite, facts, made, loss, after) -> None:
+    assert lines(rewrite, facts, made, loss, "R204", {}, factor=0.1) == [after]
+    with pytest.raises(Unwritable):
+        lines(rewrite, facts, made, "F.mse_loss(net(x), y)", "R204", {}, factor=0.1)
