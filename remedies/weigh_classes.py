@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from probes.symptom import Symptom
 from probes.trace import Trace
+from remedies import _classes
 from remedies.base import Remedy
 from remedies.source.errors import Unwritable
 from remedies.space import Choice, Space
@@ -93,17 +94,7 @@ class WeighClasses(Remedy):
             if info is None:
                 raise Unwritable(f"{name} was not seen")
             file, line = source.place(info.source)
-            shares = _shares(source.trace, info.source or "")
+            shares = _classes.shares(source.trace, info.source or "")
             weights = [1 / (share * len(shares)) for share in shares]
             weights = [weight**0.5 for weight in weights] if root else weights
             weigh(loss_at(file, line), weights, written_name(file, "torch.tensor"))
-
-
-def _shares(trace: Trace, line: str) -> list[float]:
-    """How common each class is, as far as was seen."""
-    shares: list[float] = []
-    while values := trace.signal("train", line, f"label.share.{len(shares)}").values:
-        shares.append(sum(values) / len(values))
-    if len(shares) < 2 or min(shares) <= 0:
-        raise Unwritable(f"how common the classes are at {line} is not known")
-    return shares

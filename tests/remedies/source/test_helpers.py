@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +87,7 @@ def _applied(patch: str, text: str) -> str:
     return content.decode()
 
 
-def seen(**optimizer: str) -> Trace:
+def seen(rows: Sequence[Any] = (), **optimizer: str) -> Trace:
     layer = {"event": "module", "where": "first", "type": "Linear", "source": "net.py:2"}
     return Trace.of(
         [
@@ -95,14 +95,15 @@ def seen(**optimizer: str) -> Trace:
             layer | {"parent": "Net"},
             {"event": "loop", "where": "opt", **optimizer},
             {"event": "term", "where": "kl", "source": "train.py:4"},
+            {"event": "signals", "step": 1, "phase": "train", "rows": rows},
         ]
     )
 
 
-def helped(folder: Path, text: str, action: Action, **optimizer: str) -> Any:
+def helped(folder: Path, text: str, action: Action, **told: Any) -> Any:
     script = folder / "train.py"
     script.write_text(f"import torch\n\n{text}\n")
-    return remedies[action.remedy].helper(Source(seen(**optimizer), folder, script), action)
+    return remedies[action.remedy].helper(Source(seen(**told), folder, script), action)
 
 
 def test_a_helper_calls_things_by_their_names_in_the_script(tmp_path: Path) -> None:
@@ -114,6 +115,12 @@ def test_a_helper_calls_things_by_their_names_in_the_script(tmp_path: Path) -> N
     assert helper.code.startswith('model.get_submodule("first")') and not helper.exact
     helper = helped(tmp_path, "adam = make()", act("R306", "", steps=9.0), source="train.py:3")
     assert "LinearLR(adam, 1 / 9, total_iters=8)" in helper.code
+    bias = act("R502", "first", to="zero")
+    helper = helped(tmp_path, "net = build(8)", bias)
+    assert helper.code == 'torch.nn.init.zeros_(net.get_submodule("first").bias)\n'
+    rows = [["train.py:4", f"label.share.{n}", share] for n, share in enumerate((0.75, 0.25))]
+    prior = helped(tmp_path, "net = build(8)", act("R502", "first", to="log-prior"), rows=rows)
+    assert prior.code.endswith(".bias.data.copy_(torch.tensor([0.75, 0.25]).log())\n")
     helper = helped(tmp_path, "net = build(8)\nkl = f()", act("R207", "kl", factor=0.01))
     assert (helper.place, helper.code) == (
         "train.py:4",
