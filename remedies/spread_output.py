@@ -93,10 +93,10 @@ class SpreadOutput(Remedy):
         model, below = model_of(source, action.targets)
         norm = written_name(model.file, "torch.nn.LazyBatchNorm1d")
         code = (
-            f"for path in ({listed(below)}):\n"
-            f"    norm = {norm}(eps={float(action.params['eps']):g}, affine=False)\n"
-            f"    {model.name}.get_submodule(path).register_forward_hook(\n"
-            "        lambda module, args, output, norm=norm: "
+            f"for module_path in ({listed(below)}):\n"
+            f"    spread = {norm}(eps={float(action.params['eps']):g}, affine=False)\n"
+            f"    {model.name}.get_submodule(module_path).register_forward_hook(\n"
+            "        lambda module, args, output, norm=spread: "
             "norm.train(module.training)(output.flatten(0, -2)).view_as(output)\n    )\n"
         )
         return Helper(model.place, "makes the model", code, model.exact)

@@ -150,12 +150,12 @@ class StandardiseInputs(Remedy):
 
 
 _HELPER = """\
-norms = {{mode: {norm}(affine=False, momentum=None) for mode in (True, False)}}
+input_norms = {{mode: {norm}(affine=False, momentum=None) for mode in (True, False)}}
 
-def standardise(module, args):
-    norm = norms[module.training].train()
+def standardise_input(module, args):
+    norm = input_norms[module.training].train()
     norm(args[0])  # takes the batch into its averages
     return norm.eval()(args[0]), *args[1:]
 
-{model}.get_submodule("{path}").register_forward_pre_hook(standardise)
+{model}.get_submodule("{path}").register_forward_pre_hook(standardise_input)
 """

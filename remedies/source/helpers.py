@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
@@ -56,11 +57,15 @@ def paste(source: Source, helper: Helper) -> None:
     """Put the lines of a helper where they belong.
 
     Raises:
-        Unwritable: It is not clear which variable of the script they are about.
+        Unwritable: It is not clear which variable of the script they are about, or a name of
+            theirs is used in it.
     """
     if not helper.exact:
         raise Unwritable(f"{helper.place} does not just assign to a variable")
     file, line = source.place(helper.place)
+    for name in _bound(helper.code):
+        if file.mentions(name):
+            raise Unwritable(f"{name} is another thing in {file.path}")
     put_after(file, statement_at(file, line), helper.code)
 
 
@@ -111,8 +116,8 @@ def hook(source: Source, paths: Sequence[str], inputs: bool, code: Callable[[str
         lines = f"{owner}.{method}(\n    {function}\n)\n"
     else:
         lines = (
-            f"for path in ({listed(below)}):\n"
-            f"    {model.name}.get_submodule(path).{method}(\n        {function}\n    )\n"
+            f"for module_path in ({listed(below)}):\n"
+            f"    {model.name}.get_submodule(module_path).{method}(\n        {function}\n    )\n"
         )
     return Helper(model.place, "makes the model", lines, model.exact)
 
@@ -139,6 +144,26 @@ def listed(paths: Sequence[str]) -> str:
         else:
             parts += [f'"{name}"' for name in names]
     return ", ".join(parts) + ("," if len(parts) == 1 else "")
+
+
+def _bound(code: str) -> set[str]:
+    """The names that lines give a meaning to, but for those within functions and classes."""
+    names: set[str] = set()
+    nodes: list[ast.AST] = [ast.parse(code)]
+    while nodes:
+        node = nodes.pop()
+        match node:
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                names.add(name)
+                continue
+            case ast.Lambda():
+                continue
+            case ast.alias(name=name, asname=short):
+                names.add(short or name)
+            case ast.Name(id=name, ctx=ast.Store()):
+                names.add(name)
+        nodes += ast.iter_child_nodes(node)
+    return names
 
 
 def _below(info: ModuleInfo, root: ModuleInfo) -> str:

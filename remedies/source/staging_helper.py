@@ -50,8 +50,8 @@ _SCALED = '''
 '''
 _END = """
 {optimizer}.register_step_post_hook(lambda *_: setattr(LetIn, "steps", LetIn.steps + 1))
-for path, adds in ({pairs}):
-    {model}.get_submodule(path).register_forward_hook(LetIn(adds))
+for module_path, adds in ({pairs}):
+    {model}.get_submodule(module_path).register_forward_hook(LetIn(adds))
 """
 
 

@@ -313,6 +313,21 @@ def test_what_has_no_place_in_the_code_is_pasted_as_a_helper(project: Path, writ
     assert script.read_text() == text.replace("print(", f"{hook}print(")
 
 
+def test_a_helper_takes_no_name_that_the_script_uses(project: Path, write: Write) -> None:
+    trace = Trace.of(
+        [
+            {"event": "module", "where": "Net", "type": "Net", "source": "train.py:2"},
+            {"event": "loop", "where": "opt", "source": "train.py:3"},
+        ]
+    )
+    treatment = (act("R306", "", steps=9.0),)
+    text = "import torch\nnet = Net()\nopt = torch.optim.SGD(net.parameters(), lr=1)\n"
+    script = write("train.py", text)
+    assert write_patch(treatment, trace, project, script) is not None
+    script.write_text(f"{text}warm_up = 4\n")
+    assert write_patch(treatment, trace, project, script) is None
+
+
 def test_where_it_is_not_clear_what_to_call_the_model_the_helper_is_for_a_person(
     project: Path, write: Write
 ) -> None:
