@@ -50,8 +50,9 @@ def put_before(file: SourceFile, statement: cst.CSTNode, code: str) -> None:
     new = cst.parse_statement(code, config=file.tree.config_for_parsing)
 
     def put(old: Any) -> Any:
-        above = new.with_changes(leading_lines=old.leading_lines)
-        return cst.FlattenSentinel([above, old.with_changes(leading_lines=[])])
+        first, *others = _each(old)
+        above = new.with_changes(leading_lines=first.leading_lines)
+        return cst.FlattenSentinel([above, first.with_changes(leading_lines=[]), *others])
 
     file.edit(statement, put)
 
@@ -60,7 +61,12 @@ def put_after(file: SourceFile, statement: cst.CSTNode, code: str) -> None:
     """Write statements behind another."""
     tree = cst.parse_module(code, config=file.tree.config_for_parsing)
     new = [_unspaced(statement) for statement in tree.body]
-    file.edit(statement, lambda old: cst.FlattenSentinel([old, *new]))
+    file.edit(statement, lambda old: cst.FlattenSentinel([*_each(old), *new]))
+
+
+def _each(old: Any) -> list[Any]:
+    """A statement, with those that earlier edits put beside it."""
+    return list(old) if isinstance(old, cst.FlattenSentinel) else [old]
 
 
 def _unspaced(statement: Any) -> Any:

@@ -313,6 +313,47 @@ def test_what_has_no_place_in_the_code_is_pasted_as_a_helper(project: Path, writ
     assert script.read_text() == text.replace("print(", f"{hook}print(")
 
 
+def test_half_a_rewrite_is_taken_back_before_a_helper_is_pasted(
+    project: Path, write: Write
+) -> None:
+    text = (
+        "from torch import nn\n\nclass Net(nn.Module):\n    def __init__(self):\n"
+        "        self.one = nn.Linear(4, 8)\n        self.two = nn.Linear(8, width())\n\n"
+        "model = Net()\n"
+    )
+    script = write("train.py", text)
+    layer = {"event": "module", "type": "Linear", "parent": "Net"}
+    trace = Trace.of(
+        [
+            {"event": "module", "where": "Net", "type": "Net", "source": "train.py:8"},
+            layer | {"where": "one", "source": "train.py:5"},
+            layer | {"where": "two", "source": "train.py:6"},
+        ]
+    )
+    patch = write_patch((act("R105", "one,two", kind="rms"),), trace, project, script)
+    assert patch is not None and patch.pasted
+    apply(patch.text, project)
+    assert script.read_text().startswith(text)
+
+
+def test_two_helpers_go_behind_the_same_line(project: Path, write: Write) -> None:
+    text = "from torch import nn\n\n# the model\nmodel = Net()\n"
+    script = write("train.py", text)
+    root = {"event": "module", "where": "Net", "type": "Net", "source": "train.py:4"}
+    trace = Trace.of([root, root | {"where": "cell", "type": "Cell", "parent": "Net"}])
+    treatment = (act("R603", "cell"), act("R103", "cell", kind="rms"))
+    trace.feed(
+        {"event": "signals", "step": 1, "phase": "train", "rows": [["cell", "scale.alone", 1.0]]}
+    )
+    trace.modules["cell"] = replace(trace.modules["cell"], defined="train.py:9")
+    patch = write_patch(treatment, trace, project, script, pasting=True)
+    assert patch is not None
+    apply(patch.text, project)
+    after = script.read_text()
+    assert after.startswith(text) and after.count("register_forward_hook") == 2
+    assert after.index("output + args[0]") < after.index("rms_norm")
+
+
 def test_a_helper_takes_no_name_that_the_script_uses(project: Path, write: Write) -> None:
     trace = Trace.of(
         [
