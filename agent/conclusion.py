@@ -108,7 +108,7 @@ def _workload(request: Request, findings: Findings) -> WorkloadSummary:
 def _fix(confirmation: Confirmation, request: Request, findings: Findings) -> Fix:
     comparison, treatment = confirmation.comparison, confirmation.treatment
     advice = [remedies[action.remedy].advice(action) for action in treatment]
-    patch, folder = findings.patch, request.workload.directory.resolve()
+    patch = findings.patch
     return Fix(
         treatment=treatment,
         metric_before=comparison.control,
@@ -120,7 +120,7 @@ def _fix(confirmation: Confirmation, request: Request, findings: Findings) -> Fi
         advice="\n".join([*advice, *setting_answer.advice(treatment, request)]),
         patch=patch.text if patch else None,
         patch_check=findings.patch_check,
-        patch_folder=str(patch.directory) if patch and patch.directory != folder else "",
+        patch_folder=patch.elsewhere(request.workload.directory) if patch else "",
         pasted=patch is not None and patch.pasted,
         helpers=findings.helpers,
     )

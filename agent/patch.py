@@ -37,6 +37,10 @@ class Patch:
     directory: Path
     pasted: bool = False
 
+    def elsewhere(self, directory: Path) -> str:
+        """The folder that it belongs to, where that is not this one."""
+        return "" if self.directory == directory.resolve() else str(self.directory)
+
 
 def write_patch(
     treatment: Treatment, trace: Trace, directory: Path, script: Path, pasting: bool = False

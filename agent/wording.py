@@ -143,13 +143,11 @@ def advice(fix: Fix) -> list[str]:
 
 def to_paste(fix: Fix) -> list[tuple[str, str]]:
     """What to paste by hand where there is no patch: where it goes, and the lines."""
+    helpers = () if fix.patch else fix.helpers
+    place = "To paste behind {}, the line that {} (not run from there by the diagnosis):"
     return [
-        (
-            f"To paste behind {plain(helper.place)}, the line that {plain(helper.behind)} "
-            "(not run from there by the diagnosis):",
-            helper.code.rstrip("\n"),
-        )
-        for helper in (() if fix.patch else fix.helpers)
+        (place.format(plain(each.place), plain(each.behind)), each.code.rstrip("\n"))
+        for each in helpers
     ]
 
 

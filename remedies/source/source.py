@@ -120,8 +120,7 @@ class Source(Files):
         for info in self.trace.loops.values():
             file, line = self.place(info.stepped)
             after = self.place(info.backward) if info.backward else (file, 0)
-            moved = after[0] is file and steps.step_after_backward(file, line, after[1])
-            if not moved:
+            if after[0] is not file or not steps.step_after_backward(file, line, after[1]):
                 steps.clear_after_step(file, line, moved=True)
 
     def clip_gradients(self, limit: float) -> None:
