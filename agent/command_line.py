@@ -27,6 +27,7 @@ def _words(request: Request) -> Iterator[str]:
         yield from ("--metric", f"{request.metric}{mode}")
     yield from ("--observe",) if request.observe else ()
     yield from ("--no-experience",) if not request.experience else ()
+    yield from ("--fresh",) if request.fresh else ()
     for name, option in _REPEATED.items():
         for value in getattr(request, name):
             yield from (option, value)

@@ -11,6 +11,7 @@ from agent.diagnosis import Cost, Diagnosis
 from agent.episode import Episode
 from agent.errors import InfrastructureError, WorkloadError
 from agent.findings import Findings
+from agent.identity import identity
 from agent.known_good import arguments_of_run, differing
 from agent.launch import Launcher
 from agent.ledger import Ledger
@@ -74,7 +75,8 @@ class Controller:
             check_storage(self._request.storage)
         differences = self._differences()
         snapshot = Snapshot.take(workload.directory, workload.script)
-        ledger.open(self._request, snapshot.digest)
+        same = identity(workload, snapshot, self._request.address)
+        ledger.open(self._request, snapshot.digest, same)
         try:
             diagnosis = self._run_trials(snapshot, ledger, differences)
         except BaseException as error:
@@ -118,7 +120,8 @@ class Controller:
         patched: list[Outcome] = []
         with Launcher(snapshot, request.workload, request.slots, request.address) as launcher:
             known = ledger.known if request.resume else []
-            trials = Trials(launcher, self._listener, ledger.record, self._probes, known)
+            record, recall = ledger.record, ledger.recall
+            trials = Trials(launcher, self._listener, record, self._probes, known, recall)
             episode = self._episode(trials, ledger)
             try:
                 self._begin("observe")
@@ -136,6 +139,7 @@ class Controller:
             self._begin("record")
         cost = Cost(
             trials=len(trials.outcomes),
+            recalled=sum(bool(outcome.recalled) for outcome in trials.outcomes.values()),
             steps=trials.steps + sum(outcome.trace.steps for outcome in patched),
             baseline_equivalents=round(trials.spent + len(patched), 2),
             wall_s=self._elapsed(),

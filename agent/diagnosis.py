@@ -195,6 +195,7 @@ class Cost(_Record):
 
     Attributes:
         trials: Runs of the script, the observation included.
+        recalled: Those of them that were taken from earlier diagnoses.
         steps: Optimizer steps over all of them.
         baseline_equivalents: Steps over the steps of the untreated run.
         wall_s: Wall time in seconds.
@@ -203,6 +204,7 @@ class Cost(_Record):
     """
 
     trials: int = 0
+    recalled: int = 0
     steps: int = 0
     baseline_equivalents: float = 0.0
     wall_s: float = 0.0

@@ -72,6 +72,9 @@ what_to_do = _options(
         help="Leave out what earlier diagnoses say.",
     ),
     click.option(
+        "--fresh", is_flag=True, default=None, help="Run trials that an earlier diagnosis has run."
+    ),
+    click.option(
         "--good", metavar="ARGS", help="Arguments that worked: find the one that does not."
     ),
     click.option("--good-run", metavar="RUN_ID", help="The same, from the parameters of a run."),

@@ -26,11 +26,9 @@ class Judge:
     def __init__(self, objective: Objective, control: Series) -> None:
         self._objective = objective
         self.control = control
-
-    @property
-    def last_step(self) -> int:
+        self._steps, self._values = control.steps, control.values
+        self.last_step = max(self._steps, default=0)
         """The control's last reported step; 0 without a control."""
-        return max(self.control.steps, default=0)
 
     def hopeless(self, curve: Mapping[int, float]) -> bool:
         """Whether the trial with this curve so far, by step, cannot become a cure any more.
@@ -53,13 +51,13 @@ class Judge:
 
     def _gain(self, step: int, value: float) -> float | None:
         """How much better the trial is than the control at this step; None past its end."""
-        index = bisect_right(self.control.steps, step)
+        index = bisect_right(self._steps, step)
         if index == 0 or step > self.last_step:
             return None
-        before = self.control.values[index - 1]
-        if index < len(self.control) and math.isfinite(before):
-            start, end = self.control.steps[index - 1], self.control.steps[index]
-            after = self.control.values[index]
+        before = self._values[index - 1]
+        if index < len(self._steps) and math.isfinite(before):
+            start, end = self._steps[index - 1], self._steps[index]
+            after = self._values[index]
             share = (step - start) / (end - start) if end > start else 0.0
             before += share * (after - before) if share else 0.0
         worst = self._objective.worst

@@ -26,6 +26,7 @@ class Request(BaseModel):
         patch: Whether a fix is written as a patch, and the patched script run.
         policy: Name of the policy that chooses what to try.
         experience: Whether earlier diagnoses of the experiment count as evidence.
+        fresh: Whether trials that an earlier diagnosis has run are run again.
         slots: Trials at a time; None: as many as the cores allow.
         address: Ray cluster to run on; None for a local one of our own.
         tracking_uri: MLflow store; None for SQLite in the agent's home.
@@ -53,6 +54,7 @@ class Request(BaseModel):
     patch: bool = True
     policy: str = "ranked"
     experience: bool = True
+    fresh: bool = False
     slots: int | None = Field(default=None, ge=1)
     address: str | None = None
     tracking_uri: str | None = None

@@ -60,8 +60,21 @@ class Snapshot:
 
     @property
     def digest(self) -> str:
-        """Tells whether two snapshots are of the same files."""
-        return hashlib.sha256(self.archive + repr(self.links).encode()).hexdigest()[:16]
+        """Tells whether two snapshots are of the same files, whenever those were written.
+
+        Of a linked file, which is large, the size and the time of its last change count.
+        """
+        whole = hashlib.sha256(repr((self.directory, self.script)).encode())
+        with tarfile.open(fileobj=io.BytesIO(self.archive)) as archive:
+            for info in archive:
+                file = archive.extractfile(info) if info.isreg() else None
+                content = hashlib.sha256(file.read() if file else b"").digest()
+                whole.update(repr((info.name, info.type, info.linkname, content)).encode())
+        for path, target in self.links:
+            about = os.stat(target) if os.path.exists(target) else None
+            changed = (about.st_size, about.st_mtime_ns) if about else ()
+            whole.update(repr((path, target, changed)).encode())
+        return whole.hexdigest()[:16]
 
     @classmethod
     def take(cls, directory: Path, script: Path, large: int = LARGE) -> Snapshot:

@@ -50,6 +50,7 @@ class Trials:
         record: Takes every outcome as it comes.
         probes: Read the traces.
         known: Outcomes of an earlier session, which are not run again.
+        recall: Gives the outcome of the same trial of an earlier diagnosis, or None.
         read: Reads the symptoms of a trace.
     """
 
@@ -60,11 +61,13 @@ class Trials:
         record: Recorder,
         probes: Sequence[Probe],
         known: Iterable[Outcome] = (),
+        recall: Callable[[TrialSpec], Outcome | None] = lambda spec: None,
         read: Reader = read_symptoms,
     ) -> None:
         self._launcher = launcher
         self._listener = listener
         self._record = record
+        self._recall = recall
         self._read = read
         self._best: float | None = None
         self._parts: dict[int, Part] = {}
@@ -120,6 +123,8 @@ class Trials:
         self._listener(TrialStarted(number, describe(treatment), seed, part))
         spec = TrialSpec(number, treatment, seed, self._prefix)
         known = self._known.get(spec.key)
+        if known is None and (known := self._recall(spec)) is not None:
+            self._record(known, part)
         if known is not None:
             self._recalled.append(replace(known, spec=spec))
         else:

@@ -178,6 +178,7 @@ def costs(diagnosis: Diagnosis) -> str:
     cost = diagnosis.cost
     parts = ", ".join(f"{part} {duration(seconds)}" for part, seconds in cost.parts.items())
     trials = f"{cost.trials} trial{'' if cost.trials == 1 else 's'}"
+    trials += f" ({cost.recalled} of them run by earlier diagnoses)" if cost.recalled else ""
     return (
         f"{trials}, {cost.baseline_equivalents:.1f} times the steps of the untreated run, "
         f"{duration(cost.wall_s)}{f' ({parts})' if parts else ''}"

@@ -53,6 +53,10 @@ class Workload(BaseModel):
     limits: Limits = Limits()
 
 
+TrialKey = tuple[str, int, int | None]
+"""Treatment, seed and step limit of a trial."""
+
+
 @dataclass(frozen=True)
 class TrialSpec:
     """All that one trial is: sent to the host that runs it.
@@ -70,7 +74,7 @@ class TrialSpec:
     max_steps: int | None = None
 
     @property
-    def key(self) -> tuple[str, int, int | None]:
+    def key(self) -> TrialKey:
         """What tells it apart from other trials, whatever their numbers."""
         return write_treatment(self.treatment), self.seed, self.max_steps
 
@@ -84,12 +88,14 @@ class Outcome:
         trace: Everything that was recorded.
         started: Unix time at which the trial was started.
         seconds: Wall time of the whole trial, process start included.
+        recalled: MLflow run of the earlier diagnosis that it was taken from; else nothing.
     """
 
     spec: TrialSpec
     trace: Trace
     started: float = 0.0
     seconds: float = 0.0
+    recalled: str = ""
 
     @property
     def status(self) -> Status:

@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import copy
 import math
+from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
@@ -40,23 +41,52 @@ Status = Literal[
 ]
 
 
-@dataclass(slots=True)
 class Series:
-    """One recorded time series: values at optimizer steps, in the order they came."""
+    """One recorded time series: values at optimizer steps, in the order they came.
 
-    steps: list[int] = field(default_factory=list)
-    values: list[float] = field(default_factory=list)
+    Kept as machine numbers: a trace of a large model has millions of them.
+
+    Args:
+        steps: Optimizer steps.
+        values: The value at each of them.
+    """
+
+    __slots__ = ("_steps", "_values")
+
+    def __init__(self, steps: Iterable[int] = (), values: Iterable[float] = ()) -> None:
+        self._steps = array("q", steps)
+        self._values = array("d", values)
+
+    @property
+    def steps(self) -> list[int]:
+        """The steps, as a list of its own."""
+        return self._steps.tolist()
+
+    @property
+    def values(self) -> list[float]:
+        """The values, as a list of its own."""
+        return self._values.tolist()
 
     def append(self, step: int, value: float) -> None:
         """Add one point."""
-        self.steps.append(step)
-        self.values.append(value)
+        self._steps.append(step)
+        self._values.append(value)
 
     def __len__(self) -> int:
-        return len(self.values)
+        return len(self._values)
 
     def __iter__(self) -> Iterator[tuple[int, float]]:
-        return iter(zip(self.steps, self.values, strict=True))
+        return iter(zip(self._steps, self._values, strict=True))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Series):
+            return NotImplemented
+        return self._steps == other._steps and self._values == other._values
+
+    __hash__ = None  # type: ignore[assignment]  # It grows.
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.steps}, {self.values})"
 
     @property
     def finite(self) -> Series:
@@ -249,11 +279,25 @@ class Ending:
         return self.status in ("completed", "stopped")
 
 
-@dataclass(slots=True)
 class MetricSeries(Series):
-    """A metric of the script with where it was read: ``printed``, ``mlflow``, ``tensorboard``."""
+    """A metric of the script.
 
-    source: str = "printed"
+    Args:
+        steps: Optimizer steps.
+        values: The value at each of them.
+        source: Where it was read: ``printed``, ``mlflow``, ``tensorboard`` or ``wandb``.
+    """
+
+    __slots__ = ("source",)
+
+    def __init__(
+        self,
+        steps: Iterable[int] = (),
+        values: Iterable[float] = (),
+        source: str = "printed",
+    ) -> None:
+        super().__init__(steps, values)
+        self.source = source
 
 
 class Trace:
@@ -326,7 +370,10 @@ class Trace:
         step, phase = event["step"], event["phase"]
         self.steps = max(self.steps, step)
         for where, name, value in event["rows"]:
-            self.signals.setdefault((phase, where, name), Series()).append(step, value)
+            series = self.signals.get((phase, where, name))
+            if series is None:
+                series = self.signals[phase, where, name] = Series()
+            series.append(step, value)
 
     def _feed_metric(self, event: Event) -> None:
         series = self.metrics.setdefault(

@@ -86,7 +86,7 @@ class Worlds:
             self._keep,
             selected(probes, request),
             self._outcomes,
-            self._read,
+            read=self._read,
         )
         self._begun += 1
         journal = f"episode-{self._begun}", self._scratch / "studies.log"

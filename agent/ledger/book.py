@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from agent.artifacts import FOLDER, tables, write_report
 from agent.diagnosis import Diagnosis, LedgerEntry, read_diagnosis
 from agent.errors import UsageError
 from agent.experience import NONE, gather
-from agent.ledger.client import connect, experiment_id, user_name
+from agent.ledger.client import PAGE, connect, experiment_id, user_name
 from agent.ledger.lookup import evidence, read_outcome
 from agent.ledger.records import (
     MAX_PARAM,
@@ -24,18 +25,22 @@ from agent.ledger.records import (
     StartRecord,
     TrialRecord,
     clean_key,
+    spec_of,
     tried_tags,
 )
 from agent.redact import find_secrets, hide
 from agent.store import Store
 from agent.trace_file import REST, write_trace
-from agent.workload import Outcome
+from agent.workload import Outcome, TrialKey, TrialSpec
 
 if TYPE_CHECKING:
-    from mlflow.entities import Metric
+    from mlflow.entities import Metric, Run
 
 _BATCH = 1000  # metrics that MLflow takes at once
 _BATCH_TAGS = 100  # parameters and tags that it takes at once
+_IDENTITY = "agent.identity"
+_REPEATABLE = ("completed", "stopped", "raised", "exited")
+"""Endings that the program itself came to, rather than a limit or somebody from outside."""
 
 
 class Book:
@@ -50,6 +55,8 @@ class Book:
         self._trials: dict[str, TrialRecord] = {}  # by their run
         learns = request.experience and not request.observe
         self.experience = gather(evidence(self._client, self._experiment)) if learns else NONE
+        self._identity = start.identity
+        self._earlier = self._same_trials() if start.identity and not request.fresh else {}
         self.known: list[Outcome] = []
         resume = start.request.resume
         self._parent = self._resume(resume, start.digest) if resume else self._start(start)
@@ -69,6 +76,22 @@ class Book:
             case AbortRecord():
                 self._log(self._parent, tags=record.tags)
                 self._client.set_terminated(self._parent, record.status)
+
+    def recall(self, spec: TrialSpec) -> Outcome | None:
+        """The same trial of an earlier diagnosis, where there was one."""
+        run = self._earlier.get(spec.key)
+        if run is None:
+            return None
+        return replace(read_outcome(self._client, run), spec=spec, recalled=run.info.run_id)
+
+    def _same_trials(self) -> dict[TrialKey, Run]:
+        """The trials of earlier diagnoses that had the same identity, the newest of each."""
+        found: dict[TrialKey, Run] = {}
+        condition = f"tags.`{_IDENTITY}` = '{self._identity}'"
+        for run in self._client.search_runs([self._experiment], condition, max_results=PAGE):
+            if run.data.tags.get("agent.ending") in _REPEATABLE:
+                found.setdefault(spec_of(run.data.tags).key, run)
+        return found
 
     def _start(self, start: StartRecord) -> str:
         tags = {**start.tags, "mlflow.user": user_name()}
@@ -112,7 +135,8 @@ class Book:
         run_id = self._client.create_run(
             self._experiment, start_time=record.started, tags=tags, run_name=record.name
         ).info.run_id
-        self._log(run_id, params=record.params, tags=record.tags, points=record.points)
+        tags = record.tags | ({_IDENTITY: self._identity} if self._identity else {})
+        self._log(run_id, params=record.params, tags=tags, points=record.points)
         with tempfile.TemporaryDirectory(prefix="agent-trace-") as name:
             folder = Path(name)
             write_trace(record.outcome.trace, folder)

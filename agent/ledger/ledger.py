@@ -21,7 +21,7 @@ from agent.ledger.book import Book
 from agent.ledger.records import AbortRecord, FinishRecord, Record, StartRecord, TrialRecord
 from agent.request import Request
 from agent.store import Store
-from agent.workload import Outcome
+from agent.workload import Outcome, TrialSpec
 
 
 class Ledger:
@@ -43,6 +43,7 @@ class Ledger:
         self._error: Exception | None = None
         self._spooled: Path | None = None
         self._known: list[Outcome] = []
+        self._book: Book | None = None
         self._experience = NONE
         self._told = False  # whether somebody knows that it failed, or cannot care
 
@@ -54,14 +55,15 @@ class Ledger:
         """
         self._store.check()
 
-    def open(self, request: Request, digest: str = "") -> None:
+    def open(self, request: Request, digest: str = "", identity: str = "") -> None:
         """Begin the record without waiting for it.
 
         Args:
             request: What was asked for; where it resumes a diagnosis, its record goes on.
             digest: Of the user's files; trials of other files are not taken for known.
+            identity: Of the trials: those of earlier diagnoses that have the same can be recalled.
         """
-        start = StartRecord(request, time.time(), digest)
+        start = StartRecord(request, time.time(), digest, identity)
         self._thread = threading.Thread(
             target=self._work, args=(start,), name="ledger", daemon=True
         )
@@ -71,6 +73,14 @@ class Ledger:
     def known(self) -> list[Outcome]:
         """Trials that the resumed diagnosis had finished; waits until they are read."""
         return self._known if self.entry else []
+
+    def recall(self, spec: TrialSpec) -> Outcome | None:
+        """The same trial of an earlier diagnosis, where the store has one and can be read."""
+        try:
+            self._entry.result()
+            return self._book.recall(spec) if self._book is not None else None
+        except Exception:
+            return None  # Then it runs; what is wrong with the store, `close` tells.
 
     @property
     def entry(self) -> LedgerEntry:
@@ -141,7 +151,7 @@ class Ledger:
         book: Book | None = None
         try:
             book = Book(self._store, self._experiment, start)
-            self._known, self._experience = book.known, book.experience
+            self._known, self._experience, self._book = book.known, book.experience, book
             self._entry.set_result(book.entry)
             prepare()
         except Exception as error:

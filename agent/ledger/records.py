@@ -48,11 +48,13 @@ class StartRecord:
         request: What was asked for.
         time: Unix time in seconds.
         digest: Of the user's files, see `Snapshot.digest`.
+        identity: Of the trials, see `agent.identity`.
     """
 
     request: Request
     time: float
     digest: str = ""
+    identity: str = ""
 
     @property
     def name(self) -> str:
@@ -137,6 +139,7 @@ class TrialRecord:
             "agent.treatment": write_treatment(spec.treatment),
             "agent.ending": self.outcome.status,
             "agent.tried": "" if spec.treatment else "control",
+            "agent.recalled": self.outcome.recalled,
             # MLflow's pages leave NaN and infinities out: say where they set in.
             "agent.not-finite": json.dumps(broken) if broken else "",
             "agent.message": trace.ending.message if trace.ending else "the process vanished",

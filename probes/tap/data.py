@@ -32,13 +32,14 @@ class DataWatch:
         self._batches = BatchWatch(sources, tree, calls, collector)
         self._shared = SharedSampleWatch(sources, tree, calls, collector)
         self._evaluated = InputWatch(tree, collector), TargetWatch(sources, calls, collector)
-        self._trained = (
+        trained = (
             self._batches,
             self._shared,
             BroadcastWatch(sources, calls, losses, collector),
             LossInputWatch(sources, tree, calls, collector),
             LabelWatch(sources, calls, collector),
         )
+        self.watches = (*self._evaluated, *trained)
 
     def install(self) -> Callable[[], None]:
         """Begin to note loaders; returns what undoes it."""
@@ -46,7 +47,7 @@ class DataWatch:
 
     def switch_on(self) -> None:
         """Watch the next step."""
-        for watch in (*self._evaluated, *self._trained):
+        for watch in self.watches:
             watch.switch_on()
 
     def evaluate(self) -> None:
@@ -61,5 +62,5 @@ class DataWatch:
 
     def switch_off(self) -> None:
         """Watch no more."""
-        for watch in (*self._evaluated, *self._trained):
+        for watch in self.watches:
             watch.switch_off()

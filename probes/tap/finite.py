@@ -126,9 +126,8 @@ class FiniteWatch:
     def _look_at_loss(self, loss: Tensor) -> None:
         if self._found or loss.device.type != "cpu" or not is_plain(loss):
             return
-        with torch.no_grad():
-            if bool(torch.isfinite(loss)):
-                return
+        if math.isfinite(loss.item()):
+            return
         with contextlib.suppress(Exception):
             self._search(loss)
 

@@ -6,6 +6,8 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import torch
+
 from probes.trace import Event
 
 _PATIENCE = 3
@@ -34,7 +36,9 @@ class Guard:
             if self._errors.get(name, 0) >= _PATIENCE:
                 return None
             try:
-                return observer(*args, **kwargs)
+                # What an observer asks of a tensor is none of the program's calls.
+                with torch._C.DisableTorchFunction():
+                    return observer(*args, **kwargs)
             except Exception as error:
                 self.complain(observer, error)
                 return None
@@ -68,7 +72,8 @@ def quietly(observe: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(observe)
     def observed(*args: Any, **kwargs: Any) -> Any:
         try:
-            return observe(*args, **kwargs)
+            with torch._C.DisableTorchFunction():
+                return observe(*args, **kwargs)
         except Exception:
             return None
 

@@ -115,15 +115,15 @@ def spread(values: Tensor, channels_first: bool) -> dict[str, Tensor | float]:
     centred = rows - rows.mean(0)
     products = centred @ centred.T
     energy = products.diagonal().sum()
+    length = torch.linalg.vector_norm
     found: dict[str, Tensor | float] = {
-        "spread.share": (energy / rows.square().sum()).sqrt(),
-        "spread.rank": energy.square() / products.square().sum(),
+        "spread.share": energy.sqrt() / length(rows),
+        "spread.rank": (energy / length(products)).square(),
         "spread.width": float(values.shape[-1]),
     }
     if values.dim() == 3 and values.shape[1] >= _FEWEST_ROWS:
         some = values[:_MOST_SAMPLES, :_MOST_ROWS, :_MOST_FEATURES].float()
-        about = some - some.mean(1, keepdim=True)
-        found["spread.positions"] = (about.square().sum() / some.square().sum()).sqrt()
+        found["spread.positions"] = length(some - some.mean(1, keepdim=True)) / length(some)
     return found
 
 

@@ -156,8 +156,10 @@ class Tap:
             self.frozen,
             DropoutWatch(self.tree, sources, self.calls, self._collector),
         )
-        for watch in (*self._watches, self.updates):
+        for watch in (*self._watches, *self.data.watches, self.updates):
             guard.shield(watch, "_leave", "_before_backward", "before", "after")
+            if watch is not self.forward:  # By which remedies change the program.
+                guard.shield(watch, "_enter")
         self.on_root: list[Callable[[str], None]] = []
         self.on_optimizer: list[Callable[[Optimizer], None]] = [
             self.checkpoints.add_optimizer,

@@ -120,6 +120,18 @@ def test_a_patch_is_offered_when_the_patched_script_recovers_as_well(
     assert contents() == before
 
 
+def test_what_an_earlier_diagnosis_has_run_is_not_run_again(diagnosed: Diagnose, write) -> None:
+    script = write("train.py", training(rate=2.0))
+    first, second = diagnosed(script), diagnosed(script)
+    assert first.cost.recalled == 0
+    assert second.cost.recalled == second.cost.trials
+    assert second.fix is not None and first.fix is not None
+    assert second.fix.metric_after == first.fix.metric_after
+    assert diagnosed(script, observe=True, fresh=True).cost.recalled == 0
+    write("train.py", training(rate=2.1))
+    assert diagnosed(script, observe=True).cost.recalled == 0
+
+
 def test_the_healthy_twin_is_healthy_without_a_trial(diagnosed: Diagnose) -> None:
     script = ROOT / "workloads" / "stochastic_bottleneck" / "healthy.py"
     diagnosis = diagnosed(script, seed_base=11)

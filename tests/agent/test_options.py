@@ -34,7 +34,7 @@ def test_every_option_reaches_the_request(controller: FakeController) -> None:
         "--max-batches-per-epoch 8 --time-budget 90 "
         "--cpus 2 --gpus 0.5 --memory 2GB --only p101 --only swap-norm --skip R401 "
         "--try inject-noise --slots 3 --address ray://head:10001 --tracking-uri sqlite:///x.db "
-        "--experiment mine --observe --resume abc123 --policy TPE --no-experience "
+        "--experiment mine --observe --resume abc123 --policy TPE --no-experience --fresh "
         "--storage sqlite:///y.db"
     )
     assert main(["diagnose", *options.split(), "train.py"]) == 0
@@ -48,7 +48,7 @@ def test_every_option_reaches_the_request(controller: FakeController) -> None:
     assert (asked.seeds, asked.seed_base, asked.budget, asked.slots) == (5, 7, 9.5, 3)
     assert asked.only == ("P101", "R101")
     assert asked.storage == "sqlite:///y.db"
-    assert (asked.policy, asked.experience) == ("tpe", False)
+    assert (asked.policy, asked.experience, asked.fresh) == ("tpe", False, True)
     assert (asked.skip, asked.offer) == (("R401",), ("R401",))
     assert (asked.address, asked.tracking_uri) == ("ray://head:10001", "sqlite:///x.db")
     assert (asked.experiment, asked.observe, asked.resume) == ("mine", True, "abc123")

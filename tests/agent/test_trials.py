@@ -1,7 +1,8 @@
-"""What an trials remembers."""
+"""What trials remember."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, cast
 
 from agent.trials import Trials
@@ -43,3 +44,20 @@ def test_the_symptoms_of_a_control_are_read_once_per_seed() -> None:
     for control in trials.controls.values():
         assert sum(trace is control.trace for trace in probe.read_traces) == 1
     assert len(probe.read_traces) == 2 + 6
+
+
+def test_a_trial_of_an_earlier_diagnosis_is_taken_over_and_recorded() -> None:
+    asked: list[TrialSpec] = []
+    recorded: list[Outcome] = []
+
+    def recall(spec: TrialSpec) -> Outcome:
+        asked.append(spec)
+        return replace(outcome(7, spec.seed, treated=False), spec=spec, recalled="run-7")
+
+    trials = Trials(
+        cast(Any, None), lambda progress: None, lambda o, _: recorded.append(o), (), recall=recall
+    )
+    [found] = trials.run([(CONTROL, 5)], "search")
+    assert found.recalled == "run-7" and found.spec == TrialSpec(0, CONTROL, 5) == asked[0]
+    assert [each.recalled for each in recorded] == ["run-7"]
+    assert trials.run([(CONTROL, 5)], "search") == [found] and len(asked) == 1

@@ -487,3 +487,31 @@ def test_first_use_prints_nothing_and_two_at_once_get_on(tmp_path):
     assert [process.communicate()[0] for process in both] == ["", ""]
     assert [process.returncode for process in both] == [0, 0]
     assert {path.name for path in tmp_path.iterdir()} == {"mlflow.db", "mlartifacts"}
+
+
+def test_a_trial_is_recalled_by_a_later_diagnosis_of_the_same(tmp_path):
+    kept, cut = make_outcome(1, SWAP, seed=3), make_outcome(2, DROP, status="killed")
+    first = Ledger(None, "agent", tmp_path)
+    first.open(make_request(), identity="abc")
+    first.record(kept, "search")
+    first.record(cut, "search")
+    first.close()
+
+    def recall(spec, same="abc", **options):
+        later = Ledger(None, "agent", tmp_path)
+        later.open(make_request(**options), identity=same)
+        try:
+            return later.recall(spec)
+        finally:
+            later.abort("enough")
+            later.close()
+
+    spec = TrialSpec(9, SWAP, 3)
+    found = recall(spec)
+    assert found is not None and found.spec == spec and found.recalled
+    assert found.trace.metrics["val_acc"].values == kept.trace.metrics["val_acc"].values
+    assert found.seconds == kept.seconds
+    assert recall(TrialSpec(9, SWAP, 4)) is None
+    assert recall(TrialSpec(9, DROP)) is None  # What was cut short from outside is run again.
+    assert recall(spec, same="other") is None
+    assert recall(spec, fresh=True) is None
