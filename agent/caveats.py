@@ -45,4 +45,5 @@ def _of_the_fix(diagnosis: Diagnosis) -> Iterator[str]:
     if fix.patch and fix.patch_check is None:
         yield "the patched script itself: the same change was run from outside of it"
     if not fix.patch and fix.patch_check is None:
-        yield "the change in the source: no patch could be written, it is described only"
+        how = "there are lines to paste" if fix.helpers else "it is described only"
+        yield f"the change in the source: no patch could be written, {how}"

@@ -108,6 +108,7 @@ def _workload(request: Request, findings: Findings) -> WorkloadSummary:
 def _fix(confirmation: Confirmation, request: Request, findings: Findings) -> Fix:
     comparison, treatment = confirmation.comparison, confirmation.treatment
     advice = [remedies[action.remedy].advice(action) for action in treatment]
+    patch = findings.patch
     return Fix(
         treatment=treatment,
         metric_before=comparison.control,
@@ -117,8 +118,11 @@ def _fix(confirmation: Confirmation, request: Request, findings: Findings) -> Fi
         p_value=comparison.p_value,
         noise=comparison.noise,
         advice="\n".join([*advice, *setting_answer.advice(treatment, request)]),
-        patch=findings.patch,
+        patch=patch.text if patch else None,
         patch_check=findings.patch_check,
+        patch_folder=patch.elsewhere(request.workload.directory) if patch else "",
+        pasted=patch is not None and patch.pasted,
+        helpers=findings.helpers,
     )
 
 

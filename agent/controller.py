@@ -18,7 +18,7 @@ from agent.launch import Launcher
 from agent.ledger import Ledger
 from agent.ledger.lookup import params_of
 from agent.markdown import to_markdown
-from agent.patch import patch_of
+from agent.offer_patch import offer_patch
 from agent.policies import policies
 from agent.progress import Listener, Notice, Part, PartStarted
 from agent.request import Request
@@ -28,7 +28,6 @@ from agent.snapshot import Snapshot
 from agent.store import home
 from agent.study import check_storage
 from agent.trials import Trials
-from agent.verify_patch import PatchVerifier
 from agent.workload import Outcome
 from probes import probes
 from remedies import remedies
@@ -139,7 +138,10 @@ class Controller:
                     self._search_settings(trials, episode, differences)
                 if self._needs_trials(episode.findings):
                     self._search(episode)
-                patched = self._patch(episode.findings, snapshot, launcher, len(trials.outcomes))
+                self._begin("patch")
+                patched = offer_patch(
+                    episode.findings, self._request, snapshot, launcher, len(trials.outcomes)
+                )
             except WorkloadError as failure:
                 error = str(failure)
             self._begin("record")
@@ -204,21 +206,6 @@ class Controller:
         if episode.findings.fix is None and any(heard.recovers for heard in episode.heard):
             self._begin("confirm")
             episode.confirm_best()
-
-    def _patch(
-        self, findings: Findings, snapshot: Snapshot, launcher: Launcher, ran: int
-    ) -> list[Outcome]:
-        """Write the fix as a patch, and run the patched script; gives what that ran."""
-        patch = patch_of(findings, self._request)
-        if patch is None or findings.fix is None:
-            return []
-        self._begin("patch")
-        outcomes: list[Outcome] = []
-        stop = findings.prefix.steps if findings.prefix else None
-        verifier = PatchVerifier(snapshot, launcher.over, ran, stop, outcomes.append)
-        findings.patch_check = verifier.verify(patch, findings.fix.comparison)
-        findings.patch = patch if findings.patch_check.passed else None
-        return outcomes
 
     def _begin(self, part: Part) -> None:
         self._end_part()

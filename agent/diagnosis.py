@@ -102,6 +102,20 @@ class PatchCheck(_Record):
     files: dict[str, str] = {}
 
 
+class Pasted(_Record):
+    """A few lines to paste into the script, where the fix has no patch.
+
+    Attributes:
+        place: The line that they come behind, ``train.py:41``.
+        behind: What that line does, ``makes the model``.
+        code: The lines, not indented; torch alone.
+    """
+
+    place: str
+    behind: str
+    code: str
+
+
 class Fix(_Record):
     """A confirmed treatment with its statistics.
 
@@ -115,6 +129,9 @@ class Fix(_Record):
         advice: What to change in the script, for a person.
         patch: Unified diff, where the change can be written as one.
         patch_check: How the patched script did; None where it was not run.
+        patch_folder: The folder that the patch belongs to, where that is not the working directory.
+        pasted: Whether the patch pastes a helper for what could not be written into the code.
+        helpers: What can be pasted by hand, where there is no patch.
     """
 
     treatment: Treatment
@@ -127,6 +144,9 @@ class Fix(_Record):
     advice: str = ""
     patch: str | None = None
     patch_check: PatchCheck | None = None
+    patch_folder: str = ""
+    pasted: bool = False
+    helpers: tuple[Pasted, ...] = ()
 
 
 class SettingDifference(_Record):

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from agent.confirm import Confirmation
-from agent.diagnosis import PatchCheck
+from agent.diagnosis import Pasted, PatchCheck
 from agent.hearing import Heard
 from agent.prefix import Prefix
 from agent.settings_found import SettingsFound
 from agent.workload import Outcome
 from probes.objective import Objective
 from probes.symptom import Symptom
+
+if TYPE_CHECKING:
+    from agent.patch import Patch
 
 
 @dataclass
@@ -30,6 +34,7 @@ class Findings:
         fix: The confirmed one among them.
         patch: The fix as a diff against the source, where it can be written and does the same.
         patch_check: How the patched script did.
+        helpers: What a person can paste where there is no patch.
     """
 
     baseline: Outcome | None = None
@@ -40,5 +45,6 @@ class Findings:
     settings: SettingsFound | None = None
     confirmations: Sequence[Confirmation] = ()
     fix: Confirmation | None = None
-    patch: str | None = None
+    patch: Patch | None = None
     patch_check: PatchCheck | None = None
+    helpers: tuple[Pasted, ...] = ()

@@ -16,11 +16,13 @@ from agent.wording import (
     headline,
     location,
     next_steps,
+    patch_place,
     reason,
     recovery,
     seed_rows,
     setting,
     statistics,
+    to_paste,
 )
 from remedies.treatment import describe
 
@@ -74,6 +76,8 @@ def _parts(diagnosis: Diagnosis) -> Iterator[str]:
         yield f"### How sure it is\n\n{escape(statistics(fix))}"
         yield from _table("By seed", ("seed", "before", "after"), rows_fix)
         yield from _list("What to change in the script", advice(fix))
+        for where, code in to_paste(fix):
+            yield f"{escape(where)}\n\n{_fenced(code, 'python')}"
     yield f"### What it took\n\n{escape(costs(diagnosis))}"
     yield from _list("What to do next", _next(diagnosis))
     yield from _list("What was not checked", not_checked(diagnosis))
@@ -82,8 +86,12 @@ def _parts(diagnosis: Diagnosis) -> Iterator[str]:
         columns = ("status", "treatment", "control → treated", "why")
         yield from _table("What was tried", columns, [*rows])
     if fix is not None and fix.patch:
-        fence = "`" * max(3, 1 + max(map(len, re.findall("`+", fix.patch)), default=0))
-        yield f"### Patch\n\n{fence}diff\n{fix.patch.rstrip()}\n{fence}"
+        yield f"### Patch\n\n{_fenced(fix.patch, 'diff')}"
+
+
+def _fenced(code: str, language: str) -> str:
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", code)), default=0))
+    return f"{fence}{language}\n{code.rstrip()}\n{fence}"
 
 
 def _next(diagnosis: Diagnosis) -> list[str]:
@@ -93,7 +101,8 @@ def _next(diagnosis: Diagnosis) -> list[str]:
         return steps
     run = diagnosis.mlflow.run_id
     if diagnosis.fix is not None and diagnosis.fix.patch:
-        steps.append(f"agent apply {run} applies the patch, in the folder that was diagnosed")
+        place = patch_place(diagnosis.fix)
+        steps.append(f"agent apply {run} applies the patch, in {place}")
     verdict = "agent review RUN_ID --accept or --reject says what you think of it"
     return [*steps, f"{verdict.replace('RUN_ID', run)}, as does the tag agent.review here"]
 

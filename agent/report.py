@@ -32,6 +32,7 @@ from agent.wording import (
     seed_rows,
     setting,
     statistics,
+    to_paste,
 )
 from probes.symptom import Symptom
 from remedies.treatment import describe
@@ -216,10 +217,18 @@ def _fix(fix: Fix, metric: str) -> Iterator[RenderableType]:
 
 def _to_change(fix: Fix) -> Iterator[RenderableType]:
     yield from map(Text, advice(fix))
+    for where, code in to_paste(fix):
+        yield Text(where)
+        yield Padding(Text(_printable(code), style="green"), (0, 0, 0, 2))
     lines = (fix.patch or "").splitlines()
     if len(lines) > _LONGEST_PATCH:
         yield Text(f"as a patch of {len(lines)} lines: --patch FILE writes it")
         return
     for line in lines:
-        shown = "".join(char if char.isprintable() else " " for char in line.expandtabs(4))
-        yield Text(shown, style={"+": "green", "-": "red"}.get(line[:1], "dim"))
+        yield Text(_printable(line), style={"+": "green", "-": "red"}.get(line[:1], "dim"))
+
+
+def _printable(text: str) -> str:
+    """Lines of source without what a terminal would take for a command."""
+    lines = text.expandtabs(4).split("\n")
+    return "\n".join("".join(c if c.isprintable() else " " for c in line) for line in lines)

@@ -6,6 +6,7 @@ import sys
 import tempfile
 import time
 import webbrowser
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,11 +86,24 @@ def apply_command(run_id: str, check: bool, tracking_uri: str | None) -> None:
     """Apply the patch of the diagnosis RUN_ID in the current folder, or nothing at all."""
     from agent.apply_patch import apply_patch, check_patch
 
-    patch, digests = _patch(_archive(tracking_uri).diagnosis(run_id), run_id)
+    diagnosis = _archive(tracking_uri).diagnosis(run_id)
+    patch, digests = _patch(diagnosis, run_id)
+    _check_folder(diagnosis, digests)
     act = check_patch if check else apply_patch
     for path in act(patch, Path.cwd(), digests):
         name = plain(path.relative_to(Path.cwd()))
         click.echo(f"{name}: {'can be changed' if check else 'changed'}")
+
+
+def _check_folder(diagnosis: Diagnosis, digests: Mapping[str, str]) -> None:
+    """Say where the patch belongs, where that is not the folder that was diagnosed.
+
+    Raises:
+        UsageError: Its files are not here.
+    """
+    folder = diagnosis.fix.patch_folder if diagnosis.fix else ""
+    if folder and not all(Path(name).is_file() for name in digests):
+        raise UsageError(f"the patch belongs to another folder: run it in {plain(folder)}")
 
 
 def _patch(diagnosis: Diagnosis, run_id: str) -> tuple[str, dict[str, str]]:
@@ -101,6 +115,8 @@ def _patch(diagnosis: Diagnosis, run_id: str) -> tuple[str, dict[str, str]]:
         raise UsageError(f"the patch of run {run_id} is not offered: {plain(checked.reason)}")
     if not fix.patch:
         hint = plain(fix.advice) or f"agent report {run_id} says what to change"
+        if fix.helpers:
+            hint = f"agent report {run_id} has a few lines to paste"
         raise UsageError(f"the fix of run {run_id} could not be written as a patch. {hint}")
     return fix.patch, dict(checked.files) if checked else {}
 

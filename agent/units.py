@@ -87,6 +87,13 @@ def look_up(key: str, *among: Registry[Any]) -> Any:
     raise UsageError(f"no such code or name: {key!r}{hint}")
 
 
+_PERMANENT = {
+    "model": "by a patch, or remedies.apply(treatment, model)",
+    "optimizer": "by a patch, or remedies.apply(treatment, model, optimizer)",
+    "script": "by a patch where one can be written, or by hand",
+}
+
+
 def _first_line(unit: object) -> str:
     return (inspect.getdoc(type(unit)) or "").partition("\n")[0]
 
@@ -103,6 +110,7 @@ def _relations(unit: Probe | Remedy, remedies: Iterable[Remedy]) -> Iterator[str
         yield f"Remedies, likeliest first: {', '.join(names) or 'none'}"
         return
     yield f"Acts on: {unit.acts_on}"
+    yield f"For good: {_PERMANENT[unit.reach]}"
     treated = sorted(unit.treats, key=lambda code: -unit.treats[code])
     yield f"Treats, likeliest first: {', '.join(treated)}"
     for name, dimension in unit.space.items():

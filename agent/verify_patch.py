@@ -47,22 +47,24 @@ class PatchVerifier:
     max_steps: int | None = None
     listener: Callable[[Outcome], None] = lambda outcome: None
 
-    def verify(self, patch: str, comparison: PairedComparison) -> PatchCheck:
+    def verify(self, patch: str, comparison: PairedComparison, folder: str = ".") -> PatchCheck:
         """Run the patched script and hold it against the treatment.
 
         Args:
-            patch: Unified diff, from the working directory.
+            patch: Unified diff.
             comparison: The treatment's confirmation; its seeds are those that are run.
+            folder: The folder that the patch belongs to, from the working directory.
 
         Raises:
             InfrastructureError: Trials cannot be run.
         """
         try:
-            files = patched_files(patch, self.snapshot.read)
+            files = patched_files(patch, lambda name: self.snapshot.read(f"{folder}/{name}"))
         except UsageError as error:
             return PatchCheck(passed=False, reason=f"it does not apply: {error}")
-        digests = {name: digest_of(self.snapshot.read(name)) for name in files}
-        outcomes = self._run(self.snapshot.changed(files), sorted(comparison.treated))
+        digests = {name: digest_of(self.snapshot.read(f"{folder}/{name}")) for name in files}
+        changed = {f"{folder}/{name}": content for name, content in files.items()}
+        outcomes = self._run(self.snapshot.changed(changed), sorted(comparison.treated))
         passed, reason = judge(outcomes, comparison)
         values = {o.spec.seed: o.value(comparison.objective) for o in outcomes}
         return PatchCheck(passed=passed, reason=reason, metric=values, files=digests)

@@ -134,7 +134,26 @@ def advice(fix: Fix) -> list[str]:
     if check := fix.patch_check:
         done = "The patched script was run" if check.passed else "No patch is offered"
         lines.append(f"{done}: {plain(check.reason)}.")
+    if fix.patch and fix.pasted:
+        lines.append("The patch pastes a helper: the change has no safe place in the code itself.")
+    if fix.patch and fix.patch_folder:
+        lines.append(f"The patch belongs to {plain(fix.patch_folder)}.")
     return lines
+
+
+def to_paste(fix: Fix) -> list[tuple[str, str]]:
+    """What to paste by hand where there is no patch: where it goes, and the lines."""
+    helpers = () if fix.patch else fix.helpers
+    place = "To paste behind {}, the line that {} (not run from there by the diagnosis):"
+    return [
+        (place.format(plain(each.place), plain(each.behind)), each.code.rstrip("\n"))
+        for each in helpers
+    ]
+
+
+def patch_place(fix: Fix) -> str:
+    """The folder that a patch is applied in."""
+    return plain(fix.patch_folder) or "the folder that was diagnosed"
 
 
 def next_steps(diagnosis: Diagnosis) -> list[str]:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from probes.symptom import Symptom
 from probes.trace import Trace
 from remedies.base import Remedy
+from remedies.source.errors import Unwritable
 from remedies.treatment import Action
 
 if TYPE_CHECKING:
+    from remedies.source.helpers import Helper
     from remedies.source.source import Source
     from remedies.surgery import Program
 
@@ -68,3 +70,11 @@ class FactorOnTerm(Remedy):
         """Multiply the term's weight where the loss is put together."""
         for name in action.targets:
             source.scale_term(name, float(action.params["factor"]))
+
+    def helper(self, source: Source, action: Action) -> Helper:
+        """A hook that multiplies the gradient of the term, as the treatment did."""
+        from remedies.source.term_hooks import scaled
+
+        if "factor" not in action.params or len(action.targets) != 1:
+            raise Unwritable("the factor is another one in every step")
+        return scaled(source, action.target, float(action.params["factor"]))

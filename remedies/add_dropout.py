@@ -15,6 +15,8 @@ from remedies.treatment import Action
 if TYPE_CHECKING:
     from torch import nn
 
+    from remedies.source.helpers import Helper
+    from remedies.source.source import Source
     from remedies.surgery import Program
 
 
@@ -42,6 +44,7 @@ class AddDropout(Remedy):
     name = "add-dropout"
     treats = {"P351": 0.4}
     acts_on = "linear layers"
+    reach = "model"
 
     @property
     def space(self) -> Space:
@@ -84,3 +87,22 @@ class AddDropout(Remedy):
         """Where to put it."""
         share = float(action.params["share"])
         return f"Put nn.Dropout({share:g}) before {action.target or 'the linear layers'}."
+
+    def rewrite(self, source: Source, action: Action) -> None:
+        """Put dropout before the layers, where they are made."""
+        from remedies.source.layers import put_beside
+
+        for call in source.constructors(action.targets):
+            put_beside(call, before=[f"Dropout({float(action.params['share']):g})"])
+
+    def helper(self, source: Source, action: Action) -> Helper:
+        """A hook that drops a share of what the layers take in."""
+        from remedies.source.helpers import hook
+
+        share = f"{float(action.params['share']):g}"
+        return hook(
+            source,
+            action.targets,
+            True,
+            lambda name: f"({name}.dropout(args[0], {share}, module.training), *args[1:])",
+        )

@@ -15,6 +15,8 @@ from remedies.treatment import Action
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from remedies.source.helpers import Helper
+    from remedies.source.source import Source
     from remedies.surgery import Program
 
 _FEWEST = 2
@@ -47,6 +49,7 @@ class AddSkip(Remedy):
     name = "add-skip"
     treats = {"P703": 0.8, "P602": 0.35}
     acts_on = "modules that keep the shape"
+    reach = "model"
 
     @property
     def space(self) -> Space:
@@ -93,6 +96,19 @@ class AddSkip(Remedy):
     def advice(self, action: Action) -> str:
         """What to add to what."""
         return f"Add its input to the output of each of {action.target}: x = x + layer(x)."
+
+    def rewrite(self, source: Source, action: Action) -> None:
+        """Add the input where the modules are called."""
+        from remedies.source.residuals import add_skips
+
+        source.open_all()
+        add_skips(source.files, action.targets)
+
+    def helper(self, source: Source, action: Action) -> Helper:
+        """A hook that adds what the modules are given."""
+        from remedies.source.helpers import hook
+
+        return hook(source, action.targets, False, lambda name: "output + args[0]")
 
 
 def _may_have_one(trace: Trace, info: ModuleInfo) -> bool:

@@ -12,6 +12,7 @@ from remedies.space import Space
 from remedies.treatment import Action
 
 if TYPE_CHECKING:
+    from remedies.source.source import Source
     from remedies.surgery import Program
 
 
@@ -69,3 +70,10 @@ class AdvanceBatches(Remedy):
             "Take the next batch in every step: iterate over the loader (for x, y in loader), or "
             "move the index on."
         )
+
+    def rewrite(self, source: Source, action: Action) -> None:
+        """Make the iterator before the loop, and anew where it has come to its end."""
+        from remedies.source.batches import advance
+
+        source.open_all()
+        advance(source.files)

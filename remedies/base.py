@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from probes.symptom import Symptom
 from probes.trace import Trace
@@ -13,8 +13,11 @@ from remedies.space import Space, complete
 from remedies.treatment import Action
 
 if TYPE_CHECKING:
+    from remedies.source.helpers import Helper
     from remedies.source.source import Source
     from remedies.surgery import Program
+
+Reach = Literal["model", "optimizer", "script"]
 
 
 class Remedy(ABC):
@@ -34,6 +37,8 @@ class Remedy(ABC):
         acts_on: What a target is; ``program`` where there is none.
         separable: Whether single targets of a confirmed action are left out, one by one, to see
             which of them matter.
+        reach: What has to be at hand to apply it for good (see `remedies.apply`): a ``model``, its
+            ``optimizer``, too, or the ``script``, where it acts on the loop, the loss or the data.
     """
 
     code: ClassVar[str]
@@ -41,6 +46,7 @@ class Remedy(ABC):
     treats: ClassVar[Mapping[str, float]]
     acts_on: ClassVar[str]
     separable: ClassVar[bool] = False
+    reach: ClassVar[Reach] = "script"
 
     @property
     @abstractmethod
@@ -100,3 +106,13 @@ class Remedy(ABC):
             Unwritable: It cannot be written, or not safely.
         """
         raise Unwritable(f"{self.name} cannot be written into a script")
+
+    def helper(self, source: Source, action: Action) -> Helper:
+        """A few lines to paste into the script that do the same, where a rewrite is not safe.
+
+        They stand by themselves: torch alone, nothing of ours.
+
+        Raises:
+            Unwritable: There are none, or it is not clear where they belong.
+        """
+        raise Unwritable(f"{self.name} is no matter of a few lines")

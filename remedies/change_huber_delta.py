@@ -9,10 +9,12 @@ from probes.symptom import Symptom
 from probes.trace import Trace
 from remedies import _terms
 from remedies.base import Remedy
+from remedies.source.errors import Unwritable
 from remedies.space import Range, Space
 from remedies.treatment import Action
 
 if TYPE_CHECKING:
+    from remedies.source.source import Source
     from remedies.surgery import Program
 
 _THRESHOLDS = {"huber_loss": "delta", "smooth_l1_loss": "beta"}
@@ -79,3 +81,13 @@ class ChangeHuberDelta(Remedy):
         """By what to multiply which threshold."""
         factor = float(action.params["factor"])
         return f"Multiply the delta (beta) of the Huber loss {action.target} by {factor:.3g}."
+
+    def rewrite(self, source: Source, action: Action) -> None:
+        """Multiply the threshold where the loss is called, or made."""
+        from remedies.source.losses import loss_at, scale_threshold
+
+        for target in action.targets:
+            info = source.trace.terms.get(target)
+            if info is None:
+                raise Unwritable(f"{target} was not seen")
+            scale_threshold(loss_at(*source.place(info.source)), float(action.params["factor"]))

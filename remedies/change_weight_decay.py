@@ -53,6 +53,7 @@ class ChangeWeightDecay(Remedy):
     name = "change-weight-decay"
     treats = {"P305": 0.8, "P351": 0.3}
     acts_on = "program"
+    reach = "optimizer"
 
     @property
     def space(self) -> Space:

@@ -48,6 +48,7 @@ class ClipGradients(Remedy):
     name = "clip-gradients"
     treats = {"P301": 0.2, "P303": 0.15, "P603": 0.3}
     acts_on = "program"
+    reach = "optimizer"
 
     @property
     def space(self) -> Space:

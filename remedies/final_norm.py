@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from remedies._norms import Norm
+    from remedies.source.helpers import Helper
     from remedies.source.source import Source
     from remedies.surgery import Program
 
@@ -51,6 +52,7 @@ class FinalNorm(Remedy):
     name = "final-norm"
     treats = {"P103": 0.8}
     acts_on = "a module"
+    reach = "model"
 
     @property
     def space(self) -> Space:
@@ -97,6 +99,16 @@ class FinalNorm(Remedy):
                 _check_unchanged(source.trace, info)
         for place in sorted(places):
             source.wrap_return(place, function)
+
+    def helper(self, source: Source, action: Action) -> Helper:
+        """A hook that puts the norm on what the module gives."""
+        from remedies.source.helpers import hook
+
+        for path in action.targets:
+            _definition(source.trace, path)
+        norm = _norms.function_name(action)
+        shape = "output.shape[-1:]"
+        return hook(source, action.targets, False, lambda name: f"{name}.{norm}(output, {shape})")
 
 
 def _definition(trace: Trace, path: str) -> str:

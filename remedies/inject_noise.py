@@ -14,6 +14,8 @@ from remedies.treatment import Action
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from remedies.source.helpers import Helper
+    from remedies.source.source import Source
     from remedies.surgery import Program
 
 
@@ -42,6 +44,7 @@ class InjectNoise(Remedy):
     name = "inject-noise"
     treats = {"P101": 0.1, "P102": 0.1}
     acts_on = "a module"
+    reach = "model"
 
     @property
     def space(self) -> Space:
@@ -85,3 +88,13 @@ class InjectNoise(Remedy):
         """Where to add how much noise."""
         strength = float(action.params["strength"])
         return f"Add noise of {strength:.3g} times its spread to {action.target} in training."
+
+    def helper(self, source: Source, action: Action) -> Helper:
+        """A hook that adds the noise in training."""
+        from remedies.source.helpers import hook
+        from remedies.source.numbers import literal
+
+        strength = literal(float(action.params["strength"]))
+        noise = f"{strength} * output.detach().std() * output.new_empty(output.shape).normal_()"
+        code = f"output + {noise} if module.training else output"
+        return hook(source, action.targets, False, lambda name: code)

@@ -10,12 +10,16 @@ from probes.symptom import Symptom
 from probes.trace import Trace
 from remedies import _norms
 from remedies.base import Remedy
+from remedies.source.errors import Unwritable
 from remedies.space import Choice, Space
 from remedies.treatment import Action
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from remedies.source.calls import CallSite
+    from remedies.source.helpers import Helper
+    from remedies.source.source import Source
     from remedies.surgery import Program
 
 _LAYERS = ("Linear", "Conv")
@@ -49,6 +53,7 @@ class InsertNorm(Remedy):
     name = "insert-norm"
     treats = {"P602": 0.4, "P603": 0.5, "P702": 0.4}
     acts_on = "layers within a stack"
+    reach = "model"
 
     @property
     def space(self) -> Space:
@@ -95,3 +100,34 @@ class InsertNorm(Remedy):
             f"Put {name}(width) (nn.GroupNorm(1, channels) after a convolution) behind "
             f"{action.target or 'every hidden layer'}, before its activation."
         )
+
+    def rewrite(self, source: Source, action: Action) -> None:
+        """Put a norm without parameters behind the layers, where they are made."""
+        from remedies.source.layers import put_beside, sizes
+
+        for call in source.constructors(action.targets):
+            put_beside(call, behind=[_written(call, sizes(call)[1], str(action.params["kind"]))])
+
+    def helper(self, source: Source, action: Action) -> Helper:
+        """A hook that puts the norm on what the layers give."""
+        from remedies.source.helpers import hook
+
+        kinds = {source.trace.modules[path].type for path in action.targets}
+        whole = all(kind.startswith("Conv") for kind in kinds)
+        if not whole and any(kind.startswith("Conv") for kind in kinds):
+            raise Unwritable("there are convolutions among the layers, and others")
+        norm, shape = (
+            _norms.function_name(action),
+            "output.shape[1:]" if whole else ("output.shape[-1:]"),
+        )
+        return hook(source, action.targets, False, lambda name: f"{name}.{norm}(output, {shape})")
+
+
+def _written(call: CallSite, width: str, kind: str) -> str:
+    convolves = "Conv" in call.name
+    if convolves and kind == "rms":
+        raise Unwritable("torch has no RMS norm over all of a sample")
+    if convolves:
+        return f"GroupNorm(1, {width}, affine=False)"
+    name = "LayerNorm" if kind == "layer" else "RMSNorm"
+    return f"{name}({width}, elementwise_affine=False)"

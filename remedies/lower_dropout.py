@@ -84,6 +84,8 @@ class LowerDropout(Remedy):
 
     def rewrite(self, source: Source, action: Action) -> None:
         """Write the share where the dropout modules are made."""
+        from remedies.source.given import set_where_given
+
         share = float(action.params["share"])
         if not action.targets or any("@" in target for target in action.targets):
             raise Unwritable("dropout is called as a function")
@@ -91,8 +93,9 @@ class LowerDropout(Remedy):
             given = call.arguments("p", "inplace")
             try:
                 lower = float(given.get("p", "0.5")) <= share
-            except ValueError as error:
-                raise Unwritable(f"the share is computed: {given['p']}") from error
+            except ValueError:
+                set_where_given(call, given["p"], f"{share:g}")
+                continue
             if not lower:
                 kept = {"inplace": given["inplace"]} if "inplace" in given else {}
                 call.write(call.name.rpartition(".")[2], [f"{share:g}"], kept)

@@ -10,6 +10,7 @@ from probes.symptom import Symptom
 from probes.trace import Trace
 from remedies import _norms
 from remedies.base import Remedy
+from remedies.source.errors import Unwritable
 from remedies.space import Space
 from remedies.treatment import Action
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from remedies._norms import Norm
+    from remedies.source.helpers import Helper
+    from remedies.source.source import Source
     from remedies.surgery import Program
 
 
@@ -47,6 +50,7 @@ class NormInput(Remedy):
     name = "norm-input"
     treats = {"P103": 0.05}
     acts_on = "a module"
+    reach = "model"
 
     @property
     def space(self) -> Space:
@@ -79,6 +83,26 @@ class NormInput(Remedy):
     def advice(self, action: Action) -> str:
         """Where to put the norm."""
         return f"Put F.{_norms.function_name(action)} on the input of {action.target}."
+
+    def rewrite(self, source: Source, action: Action) -> None:
+        """Put a norm without parameters before a linear layer, where it is made."""
+        from remedies.source.layers import put_beside, sizes
+
+        name = {"rms": "RMSNorm", "layer": "LayerNorm"}[str(action.params["kind"])]
+        for call in source.constructors(action.targets):
+            if not call.name.endswith("Linear"):
+                raise Unwritable(f"what comes before {call.name} is for a person to say")
+            put_beside(call, before=[f"{name}({sizes(call)[0]}, elementwise_affine=False)"])
+
+    def helper(self, source: Source, action: Action) -> Helper:
+        """A hook that puts the norm on what the module takes in."""
+        from remedies.source.helpers import hook
+
+        norm = _norms.function_name(action)
+        given = "args[0], args[0].shape[-1:]"
+        return hook(
+            source, action.targets, True, lambda name: f"({name}.{norm}({given}), *args[1:])"
+        )
 
 
 def _next(trace: Trace, where: str) -> str | None:

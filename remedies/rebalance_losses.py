@@ -16,6 +16,7 @@ from remedies.treatment import Action
 
 if TYPE_CHECKING:
     from remedies.balancing.strategy import Strategy
+    from remedies.source.helpers import Helper
     from remedies.source.source import Source
     from remedies.surgery import Program
 
@@ -136,6 +137,12 @@ class RebalanceLosses(_terms.FactorOnTerm):
         if action.params.get("strategy", "fixed") != "fixed":
             raise Unwritable("weights that are computed in every step are for a person to write")
         super().rewrite(source, action)
+
+    def helper(self, source: Source, action: Action) -> Helper:
+        """See `FactorOnTerm`; for a fixed factor alone."""
+        if action.params.get("strategy", "fixed") != "fixed":
+            raise Unwritable("weights that are computed in every step are for a person to write")
+        return super().helper(source, action)
 
 
 def _strategy(name: str, program: Program) -> Strategy:

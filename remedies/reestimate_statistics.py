@@ -59,6 +59,7 @@ class ReestimateStatistics(Remedy):
     name = "reestimate-statistics"
     treats = {"P101": 0.6, "P102": 0.6}
     acts_on = "norm modules with running statistics"
+    reach = "model"
 
     @property
     def space(self) -> Space:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 from probes.symptom import Symptom
 from probes.trace import Trace
 from remedies.base import Remedy
+from remedies.source.errors import Unwritable
 from remedies.space import Choice, Space
 from remedies.treatment import Action
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from remedies.source.source import Source
     from remedies.surgery import Program
 
 _CALLS = {
@@ -55,6 +57,7 @@ class Reinitialise(Remedy):
     name = "reinitialise"
     treats = {"P701": 0.5, "P602": 0.5, "P603": 0.5, "P702": 0.5}
     acts_on = "layers, or the whole model"
+    reach = "model"
 
     @property
     def space(self) -> Space:
@@ -106,3 +109,11 @@ class Reinitialise(Remedy):
         layers = action.target or "every linear, convolutional and recurrent layer"
         call = _CALLS[str(action.params["scheme"])]
         return f"Initialise {layers} with {call} and the biases with nn.init.zeros_(bias)."
+
+    def rewrite(self, source: Source, action: Action) -> None:
+        """Call another initialiser where the script calls one, or once the model is made."""
+        from remedies.source.initialisers import initialise
+
+        if action.target:
+            raise Unwritable("where single layers are initialised is for a person to say")
+        initialise(source, _CALLS[str(action.params["scheme"])])

@@ -9,10 +9,12 @@ from probes._loss_functions import BINARY
 from probes.symptom import Symptom
 from probes.trace import Trace
 from remedies.base import Remedy
+from remedies.source.errors import Unwritable
 from remedies.space import Space
 from remedies.treatment import Action
 
 if TYPE_CHECKING:
+    from remedies.source.source import Source
     from remedies.surgery import Program
 
 
@@ -88,3 +90,17 @@ class RescaleLabels(Remedy):
             f"Give {action.target or 'the loss'} labels of 0 and 1: y - 1 for labels 1 and 2, "
             "(y + 1) / 2 for -1 and 1, mask / 255 for a mask."
         )
+
+    def rewrite(self, source: Source, action: Action) -> None:
+        """Subtract and divide where the labels are given to the loss."""
+        from remedies.source.losses import loss_at, shift_labels
+
+        trace = source.trace
+        for target in action.targets:
+            info = trace.terms.get(target)
+            line = (info.source if info is not None else target) or ""
+            low = trace.signal("train", line, "label.lowest").values
+            high = trace.signal("train", line, "label.highest").values
+            if not low or not high or min(low) >= max(high):
+                raise Unwritable(f"which labels there are at {line} is not known")
+            shift_labels(loss_at(*source.place(line)), min(low), max(high))

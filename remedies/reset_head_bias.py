@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from probes.symptom import Symptom
 from probes.trace import Trace
-from remedies import _heads
+from remedies import _classes, _heads
 from remedies.base import Remedy
+from remedies.source.errors import Unwritable
 from remedies.space import Choice, Space
 from remedies.treatment import Action
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from remedies.source.helpers import Helper
+    from remedies.source.source import Source
     from remedies.surgery import Program
 
 
@@ -87,6 +90,25 @@ class ResetHeadBias(Remedy):
         if action.params["to"] == "zero":
             return f"Set the bias of {action.target} to zero: nn.init.zeros_(...bias)."
         return f"Set the bias of {action.target} to the log frequency of the labels."
+
+    def helper(self, source: Source, action: Action) -> Helper:
+        """The bias set once the model is made; a log prior, by the shares that were seen."""
+        from remedies.source.helpers import Helper, model_of
+        from remedies.source.imports import written_name
+        from remedies.source.numbers import literal
+
+        model, below = model_of(source, action.targets)
+        bias = f'{model.name}.get_submodule("{below[0]}").bias'
+        if action.params["to"] == "zero":
+            code = f"{written_name(model.file, 'torch.nn.init.zeros_')}({bias})\n"
+            return Helper(model.place, "makes the model", code, model.exact)
+        places = source.trace.places("label.share.0")
+        if len(places) != 1 or len(below) != 1:
+            raise Unwritable("there are several losses, or output layers")
+        shares = ", ".join(map(literal, _classes.shares(source.trace, places[0])))
+        tensor = written_name(model.file, "torch.tensor")
+        code = f"{bias}.data.copy_({tensor}([{shares}]).log())\n"
+        return Helper(model.place, "makes the model", code, model.exact)
 
 
 def _once_labels_are_known(

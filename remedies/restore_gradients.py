@@ -83,5 +83,5 @@ class RestoreGradients(Remedy):
         )
 
     def rewrite(self, source: Source, action: Action) -> None:
-        """Move ``zero_grad`` to behind the step."""
-        source.clear_gradients(moved=True)
+        """Move the step to behind the backward pass, or ``zero_grad`` to behind the step."""
+        source.put_step_right()

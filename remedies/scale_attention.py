@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 from probes.symptom import Symptom
 from probes.trace import Trace
 from remedies.base import Remedy
+from remedies.source.errors import Unwritable
 from remedies.space import Range, Space, Value
 from remedies.treatment import Action
 
 if TYPE_CHECKING:
+    from remedies.source.source import Source
     from remedies.surgery import Program
 
 _LOW, _HIGH = 1e-4, 1.0
@@ -97,6 +99,16 @@ class ScaleAttention(Remedy):
             f"Multiply the scores of the attention at {lines or 'that line'} by {factor:.3g}; "
             "usual is one over the square root of the width of a head, once."
         )
+
+    def rewrite(self, source: Source, action: Action) -> None:
+        """Multiply the scores that are given to a softmax."""
+        from remedies.source.functions import scale
+
+        for target in action.targets:
+            operation, _, line = target.partition("@")
+            if operation != "softmax":
+                raise Unwritable(f"{operation} computes its scores by itself")
+            scale(*source.place(line), operation, float(action.params["factor"]))
 
 
 def _first_scale(trace: Trace, where: str) -> float:

@@ -64,6 +64,7 @@ class ScaleLearningRate(Remedy):
         "P702": 0.1,
     }
     acts_on = "program, or a parameter group"
+    reach = "optimizer"
 
     @property
     def space(self) -> Space:
@@ -138,9 +139,20 @@ class ScaleLearningRate(Remedy):
     def rewrite(self, source: Source, action: Action) -> None:
         """Multiply ``lr=`` wherever an optimizer is made."""
         if action.target:
-            raise Unwritable("which of the groups in the script it is, is for a person to say")
+            return _scale_group(source, action)
         for call in source.optimizers():
             call.scale("lr", float(action.params["factor"]))
+
+
+def _scale_group(source: Source, action: Action) -> None:
+    from remedies.source.groups import scale_group
+
+    kind, _, number = action.target.rstrip("]").partition("[")
+    groups = [where for where in source.trace.optimizers if where.startswith(f"{kind}[")]
+    if not number.isdecimal() or len(groups) < 2:
+        raise Unwritable("which of the groups in the script it is, is for a person to say")
+    source.open_all()
+    scale_group(source.files, int(number), len(groups), float(action.params["factor"]))
 
 
 def _chosen(optimizer: Optimizer, target: str) -> list[dict[str, Any]]:

@@ -56,6 +56,7 @@ class ScaleResidual(Remedy):
     name = "scale-residual"
     treats = {"P603": 0.6}
     acts_on = "modules whose output is added to what they are given"
+    reach = "model"
 
     @property
     def space(self) -> Space:

@@ -15,6 +15,8 @@ from remedies.treatment import Action
 if TYPE_CHECKING:
     from torch import nn
 
+    from remedies.source.helpers import Helper
+    from remedies.source.source import Source
     from remedies.surgery import Program
 
 
@@ -46,6 +48,7 @@ class SpreadOutput(Remedy):
     name = "spread-output"
     treats = {"P703": 0.5}
     acts_on = "a module"
+    reach = "model"
 
     @property
     def space(self) -> Space:
@@ -81,6 +84,22 @@ class SpreadOutput(Remedy):
     def advice(self, action: Action) -> str:
         """Where to put the norm."""
         return f"Put nn.BatchNorm1d(width, affine=False) behind {action.target}."
+
+    def helper(self, source: Source, action: Action) -> Helper:
+        """A batch norm without parameters on what the modules give."""
+        from remedies.source.helpers import Helper, listed, model_of
+        from remedies.source.imports import written_name
+
+        model, below = model_of(source, action.targets)
+        norm = written_name(model.file, "torch.nn.LazyBatchNorm1d")
+        code = (
+            f"for module_path in ({listed(below)}):\n"
+            f"    spread = {norm}(eps={float(action.params['eps']):g}, affine=False)\n"
+            f"    {model.name}.get_submodule(module_path).register_forward_hook(\n"
+            "        lambda module, args, output, norm=spread: "
+            "norm.train(module.training)(output.flatten(0, -2)).view_as(output)\n    )\n"
+        )
+        return Helper(model.place, "makes the model", code, model.exact)
 
 
 def _alike(trace: Trace, where: str, other: str) -> bool:

@@ -16,6 +16,8 @@ from remedies.treatment import Action
 if TYPE_CHECKING:
     from torch import nn
 
+    from remedies.source.helpers import Helper
+    from remedies.source.source import Source
     from remedies.surgery import Program
 
 _FIRST, _USUAL, _LAST = 0.1, 0.3, 0.5
@@ -58,6 +60,7 @@ class StageModules(Remedy):
     name = "stage-modules"
     treats = {"P501": 0.6, "P502": 0.2}
     acts_on = "modules that add to a stream of features"
+    reach = "optimizer"
     separable = True
 
     @property
@@ -134,6 +137,13 @@ class StageModules(Remedy):
             f"Leave {action.target} out of the forward pass until optimizer step {until:.0f} (zeros"
             f" in place of what it adds), then let it in {how}.{film}"
         )
+
+    def helper(self, source: Source, action: Action) -> Helper:
+        """Hooks that count the steps."""
+        from remedies.source.staging_helper import staging
+
+        until, film = float(action.params["until"]), action.params.get("fallback") == "film"
+        return staging(source, action.targets, until, _linear(action), film)
 
 
 def _linear(action: Action) -> bool:

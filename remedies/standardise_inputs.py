@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 from probes.symptom import Symptom
 from probes.trace import Trace
 from remedies.base import Remedy
+from remedies.source.errors import Unwritable
 from remedies.space import Choice, Space
 from remedies.treatment import Action
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from remedies.source.helpers import Helper
+    from remedies.source.source import Source
     from remedies.surgery import Program
 
 
@@ -47,6 +50,7 @@ class StandardiseInputs(Remedy):
     name = "standardise-inputs"
     treats = {"P901": 0.9, "P902": 0.9, "P905": 0.8}
     acts_on = "the first layer"
+    reach = "model"
 
     @property
     def space(self) -> Space:
@@ -107,3 +111,51 @@ class StandardiseInputs(Remedy):
             "Standardise the inputs with the mean and standard deviation of each feature of the "
             f"training data before {action.target or 'the model'}, in evaluation, too."
         )
+
+    def rewrite(self, source: Source, action: Action) -> None:
+        """Put a batch norm without parameters before the layer, where it is made.
+
+        It averages over all training batches, or, for ``own``, takes each batch by itself.
+        """
+        from remedies.source.heads import without_code
+        from remedies.source.layers import put_beside, sizes
+
+        own = action.params["statistics"] == "own"
+        kept = "track_running_stats=False" if own else "momentum=None"
+        for call in source.constructors(action.targets):
+            kind = call.name.rpartition(".")[2].replace("Linear", "Conv1d")
+            norm = kind.replace("Conv", "BatchNorm")
+            put_beside(call, before=[f"{norm}({sizes(call)[0]}, affine=False, {kept})"])
+        for path in action.targets:
+            codes = source.trace.signal("train", path, "input.code").values
+            if any(source.trace.signal("train", path, "input.outlying").values):
+                if not codes or len(set(codes)) != 1:
+                    raise Unwritable("what stands for missing values is not clear")
+                source.open_all()
+                without_code(source.files, path, codes[0])
+
+    def helper(self, source: Source, action: Action) -> Helper:
+        """A hook with averages over batches: those of training, and those of evaluation."""
+        from remedies.source.helpers import Helper, model_of
+        from remedies.source.imports import written_name
+
+        model, below = model_of(source, action.targets)
+        kinds = {source.trace.modules[path].type for path in action.targets}
+        kind = kinds.pop().replace("Linear", "Conv1d")
+        if action.params["statistics"] != "own" or kinds or not kind.startswith("Conv"):
+            raise Unwritable("the layer itself is where it is written")
+        norm = written_name(model.file, f"torch.nn.{kind.replace('Conv', 'LazyBatchNorm')}")
+        code = _HELPER.format(norm=norm, model=model.name, path=below[0])
+        return Helper(model.place, "makes the model", code, model.exact)
+
+
+_HELPER = """\
+input_norms = {{mode: {norm}(affine=False, momentum=None) for mode in (True, False)}}
+
+def standardise_input(module, args):
+    norm = input_norms[module.training].train()
+    norm(args[0])  # takes the batch into its averages
+    return norm.eval()(args[0]), *args[1:]
+
+{model}.get_submodule("{path}").register_forward_pre_hook(standardise_input)
+"""

@@ -9,12 +9,14 @@ from probes.symptom import Symptom
 from probes.trace import Trace
 from remedies import _heads
 from remedies.base import Remedy
+from remedies.source.errors import Unwritable
 from remedies.space import Space
 from remedies.treatment import Action
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from remedies.source.source import Source
     from remedies.surgery import Program
 
 
@@ -75,4 +77,25 @@ class StandardiseTargets(Remedy):
         return (
             "Standardise the targets with the mean and standard deviation of the training data, "
             f"and scale what {action.target or 'the model'} says back for predictions."
+        )
+
+    def rewrite(self, source: Source, action: Action) -> None:
+        """Scale what the output layer says, and add the mean, where the layer is called."""
+        from remedies.source.heads import in_units
+
+        places = source.trace.places("target.mean")
+        if len(places) != 1 or len(action.targets) != 1:
+            raise Unwritable("there are several losses, or output layers")
+        if any(not info.type.startswith("Adam") for info in source.trace.loops.values()):
+            raise Unwritable("the gradient has to be divided, too, for this optimizer")
+        mean, deviation = (
+            source.trace.signal("train", places[0], f"target.{name}").values
+            for name in ("mean", "std")
+        )
+        source.open_all()
+        in_units(
+            source.files,
+            action.target,
+            sum(mean) / len(mean),
+            sum(deviation) / len(deviation),
         )

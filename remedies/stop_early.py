@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 from probes.symptom import Symptom
 from probes.trace import Trace
 from remedies.base import Remedy
+from remedies.source.errors import Unwritable
 from remedies.space import Range, Space
 from remedies.treatment import Action
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
 
+    from remedies.source.source import Source
     from remedies.surgery import Program
 
 
@@ -85,3 +87,22 @@ class StopEarly(Remedy):
             f"Stop after about {round(float(action.params['step']))} optimizer steps: keep the "
             f"weights of the best evaluation and stop when it has not improved for a while."
         )
+
+    def rewrite(self, source: Source, action: Action) -> None:
+        """Leave the outermost loop after the round in which the step is made."""
+        from remedies.source.rounds import stop_after
+
+        places = {info.stepped for info in source.trace.loops.values()}
+        if len(places) != 1:
+            raise Unwritable(f"steps are made at {len(places)} lines")
+        step = float(action.params["step"])
+        stop_after(*source.place(places.pop()), _rounds(source.trace, step))
+
+
+def _rounds(trace: Trace, step: float) -> int:
+    """How many rounds of the loop that reports a metric a step is the last of."""
+    for series in trace.metrics.values():
+        apart = {later - one for one, later in zip([0, *series.steps], series.steps, strict=False)}
+        if len(apart) == 1 and 0 < min(apart) <= step and len(series) > 1:
+            return round(step / min(apart))
+    raise Unwritable("how many steps a round of the training loop has is not known")

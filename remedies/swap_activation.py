@@ -62,6 +62,7 @@ class SwapActivation(Remedy):
     name = "swap-activation"
     treats = {"P701": 0.6, "P602": 0.6, "P702": 0.4}
     acts_on = "activations"
+    reach = "model"
 
     @property
     def space(self) -> Space:

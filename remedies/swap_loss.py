@@ -9,10 +9,12 @@ from probes.symptom import Symptom
 from probes.trace import Trace
 from remedies._named import named
 from remedies.base import Remedy
+from remedies.source.errors import Unwritable
 from remedies.space import Space
 from remedies.treatment import Action
 
 if TYPE_CHECKING:
+    from remedies.source.source import Source
     from remedies.surgery import Program
 
 
@@ -69,3 +71,28 @@ class SwapLoss(Remedy):
             f"Learn the classes at {action.target or 'the loss'} by F.cross_entropy (or, for a "
             "sigmoid, F.binary_cross_entropy_with_logits) of the scores before the activation."
         )
+
+    def rewrite(self, source: Source, action: Action) -> None:
+        """Call the other loss, and take the softmax out that it has itself.
+
+        A sigmoid stays, and gets the cross-entropy that takes probabilities.
+        """
+        from remedies.source.activated import without_softmax
+        from remedies.source.losses import loss_at
+
+        places = [place.split("|") for place in source.trace.places("loss.class_targets")]
+        if len(places) != 1 or len(places[0]) != 4 or not set(action.targets) <= _named(source):
+            raise Unwritable("it is not clear which loss of which activation it is")
+        line, activated, kind, _ = places[0]
+        loss = loss_at(*source.place(line))
+        if loss.kind not in ("mse_loss", "MSELoss") or loss.made.node.args[2 * loss.is_function :]:
+            raise Unwritable(f"{loss.kind} is not written as a cross-entropy")
+        if kind == "sigmoid":
+            return loss.rename("binary_cross_entropy" if loss.is_function else "BCELoss")
+        loss.rename("cross_entropy" if loss.is_function else "CrossEntropyLoss")
+        without_softmax(*source.place(activated))
+
+
+def _named(source: Source) -> set[str]:
+    """What a target may be where there is one loss only."""
+    return {*source.trace.terms} if len(source.trace.terms) == 1 else set()

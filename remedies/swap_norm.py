@@ -62,6 +62,7 @@ class SwapNorm(Remedy):
     name = "swap-norm"
     treats = {"P101": 0.8, "P102": 0.8}
     acts_on = "norm modules with running statistics"
+    reach = "model"
 
     @property
     def space(self) -> Space:

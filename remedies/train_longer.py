@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from probes.symptom import Symptom
 from probes.trace import Trace
 from remedies.base import Remedy
+from remedies.source.errors import Unwritable
 from remedies.space import Range, Space
 from remedies.treatment import Action
 
 if TYPE_CHECKING:
+    from remedies.source.source import Source
     from remedies.surgery import Program
 
 
@@ -65,3 +67,12 @@ class TrainLonger(Remedy):
         """How much longer to train."""
         factor = float(action.params["factor"])
         return f"Train for {factor:.3g} times as many epochs (or steps)."
+
+    def rewrite(self, source: Source, action: Action) -> None:
+        """Have the outermost loop make more rounds."""
+        from remedies.source.rounds import lengthen
+
+        places = {info.stepped for info in source.trace.loops.values()}
+        if len(places) != 1:
+            raise Unwritable(f"steps are made at {len(places)} lines")
+        lengthen(*source.place(places.pop()), float(action.params["factor"]))

@@ -58,6 +58,7 @@ class UsualMomentum(Remedy):
     name = "usual-momentum"
     treats = {"P307": 0.9}
     acts_on = "program"
+    reach = "optimizer"
 
     @property
     def space(self) -> Space:

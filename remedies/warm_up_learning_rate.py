@@ -15,6 +15,8 @@ from remedies.treatment import Action
 if TYPE_CHECKING:
     from torch.optim import Optimizer
 
+    from remedies.source.helpers import Helper
+    from remedies.source.source import Source
     from remedies.surgery import Program
 
 
@@ -46,6 +48,7 @@ class WarmUpLearningRate(Remedy):
     name = "warm-up-learning-rate"
     treats = {"P303": 0.2}
     acts_on = "program"
+    reach = "optimizer"
 
     @property
     def space(self) -> Space:
@@ -85,3 +88,16 @@ class WarmUpLearningRate(Remedy):
             f"Warm up: torch.optim.lr_scheduler.LinearLR(optimizer, 0.01, total_iters={steps}), "
             f"stepped after each batch."
         )
+
+    def helper(self, source: Source, action: Action) -> Helper:
+        """A schedule that moves on with the steps by itself."""
+        from remedies.source.helpers import Helper, optimizer_of
+        from remedies.source.imports import written_name
+
+        optimizer, length = optimizer_of(source), max(2, round(float(action.params["steps"])))
+        schedule = written_name(optimizer.file, "torch.optim.lr_scheduler.LinearLR")
+        code = (
+            f"warm_up = {schedule}({optimizer.name}, 1 / {length}, total_iters={length - 1})\n"
+            f"{optimizer.name}.register_step_post_hook(lambda *_: warm_up.step())\n"
+        )
+        return Helper(optimizer.place, "makes the optimizer", code, optimizer.exact)

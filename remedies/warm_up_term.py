@@ -9,10 +9,13 @@ from probes.symptom import Symptom
 from probes.trace import Trace
 from remedies import _terms
 from remedies.base import Remedy
+from remedies.source.errors import Unwritable
 from remedies.space import Range, Space
 from remedies.treatment import Action
 
 if TYPE_CHECKING:
+    from remedies.source.helpers import Helper
+    from remedies.source.source import Source
     from remedies.surgery import Program
 
 
@@ -73,3 +76,11 @@ class WarmUpTerm(Remedy):
             f"Let the weight of {action.target} grow: multiply it by min(1.0, step / {steps}), "
             "with the number of optimizer steps done."
         )
+
+    def helper(self, source: Source, action: Action) -> Helper:
+        """A hook on the term, and a count of how often it was computed."""
+        from remedies.source.term_hooks import grown
+
+        if len(action.targets) != 1:
+            raise Unwritable("there are several terms")
+        return grown(source, action.target, float(action.params["steps"]))

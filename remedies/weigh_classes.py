@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 from probes.symptom import Symptom
 from probes.trace import Trace
+from remedies import _classes
 from remedies.base import Remedy
+from remedies.source.errors import Unwritable
 from remedies.space import Choice, Space
 from remedies.treatment import Action
 
 if TYPE_CHECKING:
+    from remedies.source.source import Source
     from remedies.surgery import Program
 
 _LOSSES = (
@@ -79,3 +82,19 @@ class WeighClasses(Remedy):
             f"Weigh the classes in {action.target or 'the loss'} by {root}the inverse of their "
             "share (weight= of the cross entropy, pos_weight= of the binary one)."
         )
+
+    def rewrite(self, source: Source, action: Action) -> None:
+        """Write the weights by the shares of the labels that were seen."""
+        from remedies.source.imports import written_name
+        from remedies.source.losses import loss_at, weigh
+
+        root = action.params["power"] == "root"
+        for name in action.targets:
+            info = source.trace.terms.get(name)
+            if info is None:
+                raise Unwritable(f"{name} was not seen")
+            file, line = source.place(info.source)
+            shares = _classes.shares(source.trace, info.source or "")
+            weights = [1 / (share * len(shares)) for share in shares]
+            weights = [weight**0.5 for weight in weights] if root else weights
+            weigh(loss_at(file, line), weights, written_name(file, "torch.tensor"))

@@ -20,10 +20,12 @@ from agent.wording import (
     headline,
     location,
     next_steps,
+    patch_place,
     reason,
     recovery,
     setting,
     statistics,
+    to_paste,
 )
 from probes.symptom import Symptom
 from remedies.treatment import describe
@@ -49,6 +51,7 @@ def facts(shown: Evidence) -> dict[str, Any]:
         "fix": cut(describe(fix.treatment)) if fix else "",
         "advice": [cut(line) for line in advice(fix)] if fix else [],
         "diff": _diff(fix.patch) if fix and fix.patch else [],
+        "paste": to_paste(fix) if fix else [],
         "statistics": statistics(fix) if fix else "",
         "settings": [cut(line) for line in good_configuration(diagnosis)],
         "symptoms": _symptoms(alarms[:_MOST_SYMPTOMS], diagnosis.excerpts),
@@ -151,7 +154,8 @@ def _commands(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
     """What to type, and what it does."""
     run = plain(diagnosis.mlflow.run_id) if diagnosis.mlflow else ""
     if diagnosis.fix and diagnosis.fix.patch and run:
-        yield "Apply the patch, in the folder that was diagnosed", f"agent apply {run}"
+        place = cut(patch_place(diagnosis.fix))
+        yield f"Apply the patch, in {place}", f"agent apply {run}"
     if run and diagnosis.verdict in ("fixed", "unresolved"):
         yield "Say what you think of it", f"agent review {run} --accept"
     if diagnosis.command:

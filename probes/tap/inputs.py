@@ -98,7 +98,8 @@ def input_statistics(values: Tensor) -> dict[str, Tensor]:
         ``input.spread``, the largest over the smallest standard deviation of the features, those
         left out that vary by less than a ten thousandth of the largest; ``input.outlying``, the
         largest share of a feature's values that are `outlying`, and ``input.column``, the number of
-        the feature that has them or, before all, those that are not finite.
+        the feature that has them or, before all, those that are not finite; ``input.code``, the
+        one number that all outlying values are, if they are.
     """
     finite = values.isfinite()
     count = finite.sum(0).clamp_min(1)
@@ -110,8 +111,9 @@ def input_statistics(values: Tensor) -> dict[str, Tensor]:
     least = torch.where(varied, deviations, torch.inf).amin()
     mean = kept.sum() / finite.sum().clamp_min(1)
     square = kept.square().sum() / finite.sum().clamp_min(1)
-    shares = outlying(values).double().mean(0)
-    return {
+    apart = outlying(values)
+    shares = apart.double().mean(0)
+    found = {
         "input.mean": mean,
         "input.std": (square - mean**2).clamp_min(0).sqrt(),
         "input.rms": square.sqrt(),
@@ -121,6 +123,10 @@ def input_statistics(values: Tensor) -> dict[str, Tensor]:
         "input.outlying": shares.amax(),
         "input.column": (shares + 2 * (~finite).double().mean(0)).argmax(),
     }
+    codes = values[apart]
+    if codes.numel() and bool((codes == codes[0]).all()):
+        found["input.code"] = codes[0]
+    return found
 
 
 def outlying(values: Tensor) -> Tensor:

@@ -17,6 +17,8 @@ from probes.tap.statistics import Collector
 
 _MOST_ROWS = 16_384
 """Positions of one call that are looked at: evenly spread over all of them."""
+_FEW_CLASSES = 16
+"""Classes of which the share of each is told."""
 _MOST_CALLS = 2
 """Calls at one line that are looked at in one step."""
 _SIGNATURES = {
@@ -128,6 +130,7 @@ def class_statistics(scores: Tensor, labels: Tensor) -> dict[str, Tensor]:
     Returns:
         ``prediction.entropy`` and ``label.entropy``: of the distribution over the classes, in
         nats. ``prediction.top_share`` and ``label.top_share``: share of the commonest class.
+        ``label.share.0`` and so on: share of each class, where there are few.
         ``prediction.minority_hits``: share of the positions with another label than the commonest
         one that are predicted right (nothing where there are none). ``prediction.loss``: mean
         cross-entropy in nats. Where the scores know nothing but how common each class is, it is
@@ -146,6 +149,8 @@ def class_statistics(scores: Tensor, labels: Tensor) -> dict[str, Tensor]:
         "label.top_share": expected.max(),
         "prediction.loss": loss,
     }
+    if len(expected) <= _FEW_CLASSES:
+        statistics |= {f"label.share.{number}": share for number, share in enumerate(expected)}
     minority = labels != top_label
     if bool(minority.any()):
         statistics["prediction.minority_hits"] = (predicted == labels)[minority].float().mean()

@@ -89,16 +89,20 @@ def fit(predicted: Tensor, target: Tensor) -> dict[str, Tensor]:
         ``target.unexplained``: mean squared error over the variance of the targets over the batch,
         summed over all outputs: 1 where nothing but their mean is known. ``target.scale``: root
         mean square of the targets. ``target.std``: their standard deviation over the batch.
-        ``prediction.scale``: root mean square of the predictions. Nothing where the targets do not
+        ``target.mean``: their mean, where there is one output. ``prediction.scale``: root mean
+        square of the predictions. Nothing where the targets do not
         vary.
     """
     rows = max(_FEWEST, _MOST_VALUES * len(target) // target.numel())
     wanted = target[:rows].detach().double().reshape(min(rows, len(target)), -1)
     said = predicted[:rows].detach().double().reshape(wanted.shape)
     variance = wanted.var(0, correction=0).mean()
-    return {
+    found = {
         "target.unexplained": (said - wanted).square().mean() / variance,
         "target.scale": wanted.square().mean().sqrt(),
         "target.std": variance.sqrt(),
         "prediction.scale": said.square().mean().sqrt(),
     }
+    if wanted.shape[1] == 1:
+        found["target.mean"] = wanted.mean()
+    return found

@@ -18,7 +18,7 @@ def loops_around(file: SourceFile, line: int) -> list[Loop]:
     Raises:
         Unwritable: There is none.
     """
-    statement = _statement_at(file, line)
+    statement = statement_at(file, line)
     scope = file.scope(statement)
     loops = [up for up in file.above(statement) if isinstance(up, Loop) and file.scope(up) is scope]
     if not loops:
@@ -50,13 +50,40 @@ def put_before(file: SourceFile, statement: cst.CSTNode, code: str) -> None:
     new = cst.parse_statement(code, config=file.tree.config_for_parsing)
 
     def put(old: Any) -> Any:
-        above = new.with_changes(leading_lines=old.leading_lines)
-        return cst.FlattenSentinel([above, old.with_changes(leading_lines=[])])
+        first, *others = _each(old)
+        above = new.with_changes(leading_lines=first.leading_lines)
+        return cst.FlattenSentinel([above, first.with_changes(leading_lines=[]), *others])
 
     file.edit(statement, put)
 
 
-def _statement_at(file: SourceFile, line: int) -> cst.SimpleStatementLine:
+def put_after(file: SourceFile, statement: cst.CSTNode, code: str) -> None:
+    """Write statements behind another."""
+    tree = cst.parse_module(code, config=file.tree.config_for_parsing)
+    new = [_unspaced(statement) for statement in tree.body]
+    file.edit(statement, lambda old: cst.FlattenSentinel([*_each(old), *new]))
+
+
+def _each(old: Any) -> list[Any]:
+    """A statement, with those that earlier edits put beside it."""
+    return list(old) if isinstance(old, cst.FlattenSentinel) else [old]
+
+
+def _unspaced(statement: Any) -> Any:
+    """Without spaces on the empty lines above it."""
+    lines = [
+        line if line.comment else line.with_changes(indent=False)
+        for line in statement.leading_lines
+    ]
+    return statement.with_changes(leading_lines=lines)
+
+
+def statement_at(file: SourceFile, line: int) -> cst.SimpleStatementLine:
+    """The simple statement that a line is part of.
+
+    Raises:
+        Unwritable: There is none.
+    """
     for statement in file.nodes(cst.SimpleStatementLine):
         first, last = file.lines(statement)
         if first <= line <= last:

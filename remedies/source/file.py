@@ -105,9 +105,22 @@ class SourceFile:
         """The node of an expression."""
         return cst.parse_expression(code, config=self.tree.config_for_parsing)
 
+    def everything_in(self, code: str) -> list[cst.BaseExpression]:
+        """The expressions that an expression is made of, itself included."""
+        return [n for n in self.everything(self.parse(code)) if isinstance(n, cst.BaseExpression)]
+
     def edit(self, node: cst.CSTNode, edit: Edit) -> None:
         """Have a node replaced by what ``edit`` makes of it, after all edits inside it."""
         self._edits.setdefault(node, []).append(edit)
+
+    @property
+    def asked_for(self) -> dict[cst.CSTNode, list[Edit]]:
+        """The edits so far."""
+        return {node: list(edits) for node, edits in self._edits.items()}
+
+    @asked_for.setter
+    def asked_for(self, edits: dict[cst.CSTNode, list[Edit]]) -> None:
+        self._edits = edits
 
     @property
     def edited(self) -> str:

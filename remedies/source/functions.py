@@ -8,6 +8,7 @@ from remedies.source.calls import calls_at
 from remedies.source.errors import Unwritable
 from remedies.source.file import SourceFile
 from remedies.source.imports import functional_name
+from remedies.source.numbers import times
 
 
 def replace(file: SourceFile, line: int, operation: str, name: str) -> None:
@@ -75,6 +76,49 @@ def limit(file: SourceFile, line: int, operation: str, method: str) -> None:
         return limited.with_changes(func=function.with_changes(value=_enclosed(old)))
 
     file.edit(target, put)
+
+
+def scale(file: SourceFile, line: int, operation: str, factor: float) -> None:
+    """Have a function at a line take its first argument multiplied by a factor.
+
+    Args:
+        file: The file.
+        line: Line of the call.
+        operation: Name of a function of torch that is also known as a method.
+        factor: By what.
+
+    Raises:
+        Unwritable: There is not exactly one such call on the line.
+    """
+    target = _argument(file, line, operation)
+    code = file.code(target)
+    if "#" in code:
+        raise Unwritable("there is a comment in the argument")
+    scaled = file.parse(times(code, factor))
+    alone = isinstance(next(file.above(target)), cst.Arg)
+    file.edit(target, lambda _: scaled if alone else _enclosed(scaled))
+
+
+def _argument(file: SourceFile, line: int, operation: str) -> cst.BaseExpression:
+    """The first argument of the one call at a line; of a method, what it is called on."""
+    names = (f"torch.{operation}", f"torch.nn.functional.{operation}")
+    named = [call for name in names for call in calls_at(file, line, name)]
+    methods = [
+        call.func.value
+        for call in file.nodes(cst.Call)
+        if isinstance(call.func, cst.Attribute)
+        and file.lines(call.func)[1] == line
+        and call.func.attr.value == operation
+        and call not in named
+    ]
+    if len(named) + len(methods) != 1:
+        raise Unwritable(f"line {line} does not call {operation} exactly once")
+    if methods:
+        return methods[0]
+    first = named[0].args[0] if named[0].args else None
+    if first is None or first.star or first.keyword:
+        raise Unwritable(f"the argument of {operation} cannot be told")
+    return first.value
 
 
 def _enclosed(node: cst.BaseExpression) -> cst.BaseExpression:

@@ -49,6 +49,42 @@ def scale_by_depth(files: Iterable[SourceFile], paths: Collection[str]) -> None:
     file.edit(added.branch, lambda _: scaled)
 
 
+def add_skips(files: Iterable[SourceFile], paths: Collection[str]) -> None:
+    """Add to what modules give what they were given.
+
+    Args:
+        files: The files of the program.
+        paths: The modules.
+
+    Raises:
+        Unwritable: It is not clear where each of them is called, or what with.
+    """
+    names = {_holder(path) for path in paths}
+    calls = [
+        (file, call, named)
+        for file in files
+        for call in file.nodes(cst.Call)
+        if (named := _named(file, call)) and named[0] in names
+    ]
+    if sorted(named[0] for _, _, named in calls) != sorted(names):
+        raise Unwritable(f"{' and '.join(sorted(names))} are called in {len(calls)} places")
+    for file, call, _ in calls:
+        _add_to(file, call)
+
+
+def _add_to(file: SourceFile, call: cst.Call) -> None:
+    """Write ``x + block(x)`` where a block is called."""
+    stream = call.args[0] if call.args else None
+    if stream is None or stream.star or not isinstance(stream.value, cst.Name | cst.Attribute):
+        raise Unwritable("what the modules are given is computed on the same line")
+    if "#" in file.code(call):
+        raise Unwritable("there is a comment within the call")
+    added = file.parse(f"{file.code(stream.value)} + {file.code(call)}")
+    if not isinstance(next(file.above(call)), cst.Arg | cst.Assign | cst.Return):
+        added = added.with_changes(lpar=[cst.LeftParen()], rpar=[cst.RightParen()])
+    file.edit(call, lambda _: added)
+
+
 def _holder(path: str) -> str:
     """The last part of a path that is no number."""
     return next((part for part in reversed(path.split(".")) if not part.isdigit()), "")

@@ -49,7 +49,7 @@ class Source(Files):
         return found
 
     def _constructors_of(self, infos: list[ModuleInfo]) -> list[CallSite]:
-        file, line = self._place(infos[0].source)
+        file, line = self.place(infos[0].source)
         name = f"torch.nn.{infos[0].type}"
         calls = calls_at(file, line, name)
         if not calls or len(infos) % len(calls):
@@ -58,7 +58,7 @@ class Source(Files):
 
     def optimizers(self) -> list[CallSite]:
         """The calls that make an optimizer."""
-        self._open_all()
+        self.open_all()
         return optimizer_calls(self.files)
 
     def calls(self, names: Collection[str], places: Iterable[str]) -> list[CallSite]:
@@ -68,7 +68,7 @@ class Source(Files):
             names: Full names, ``torch.utils.checkpoint.checkpoint``.
             places: Lines that called it in the untreated run, ``train.py:12``.
         """
-        seen = [self._place(place) for place in places]
+        seen = [self.place(place) for place in places]
         files = {file.path: file for file in (*(f for f, _ in seen), self._open(self._script))}
         found = [site for file in files.values() for site in calls_of(file, names)]
         for file, line in seen:
@@ -80,12 +80,12 @@ class Source(Files):
 
     def replace_function(self, place: str, operation: str, name: str) -> None:
         """Call another function of `torch.nn.functional` at a line, with the same arguments."""
-        file, line = self._place(place)
+        file, line = self.place(place)
         functions.replace(file, line, operation, name)
 
     def limit_argument(self, place: str, operation: str, limit: str) -> None:
         """Put a method call, ``clamp(min=1e-6)``, behind the argument of a function at a line."""
-        file, line = self._place(place)
+        file, line = self.place(place)
         functions.limit(file, line, operation, limit)
 
     def scale_term(self, name: str, factor: float) -> None:
@@ -99,7 +99,7 @@ class Source(Files):
 
     def wrap_return(self, place: str, function: str) -> None:
         """Have the ``forward`` defined at a place return a norm of what it returns now."""
-        file, line = self._place(place)
+        file, line = self.place(place)
         returns.wrap_return(file, line, function)
 
     def keep_mean(self, place: str) -> None:
@@ -107,47 +107,55 @@ class Source(Files):
         info = self.trace.noises.get(place)
         if info is None:
             raise Unwritable(f"{place} was not seen")
-        file, line = self._place(info.source)
+        file, line = self.place(info.source)
         sampling.keep_mean(file, line, info.operand)
 
-    def clear_gradients(self, moved: bool = False) -> None:
-        """Have gradients cleared after each step; ``moved`` where they are, in another place."""
+    def clear_gradients(self) -> None:
+        """Have gradients cleared after each step."""
         for place in self._steps():
-            steps.clear_after_step(*self._place(place), moved)
+            steps.clear_after_step(*self.place(place), moved=False)
+
+    def put_step_right(self) -> None:
+        """Have steps made after the backward pass, with its gradients."""
+        for info in self.trace.loops.values():
+            file, line = self.place(info.stepped)
+            after = self.place(info.backward) if info.backward else (file, 0)
+            if after[0] is not file or not steps.step_after_backward(file, line, after[1]):
+                steps.clear_after_step(file, line, moved=True)
 
     def clip_gradients(self, limit: float) -> None:
         """Have gradients clipped to a norm before each step."""
         for place in self._steps():
-            steps.clip_before_step(*self._place(place), limit)
+            steps.clip_before_step(*self.place(place), limit)
 
     def optimise_all(self, places: Collection[str]) -> None:
         """Give the optimizer all parameters of the model that these modules belong to."""
         calls = self.optimizers()
-        roots = {self._root(place) for place in places}
+        roots = {self.root(place) for place in places}
         if len(calls) != 1 or len(roots) != 1 or None in roots:
             raise Unwritable("there are several optimizers or models, or a model that is not known")
-        known = [m for m in self.trace.modules if m not in roots and self._root(m) in roots]
+        known = [m for m in self.trace.modules if m not in roots and self.root(m) in roots]
         membership.widen(calls[0], known)
 
     def align_shapes(self, places: Iterable[str]) -> None:
         """Give the two sides of the losses at these lines the same shape."""
         for place in places:
-            shapes.align(*self._place(place))
+            shapes.align(*self.place(place))
 
     def move_schedule(self) -> None:
         """Have the schedule make its step after the loop over the batches."""
         for place in self._steps():
-            steps.move_schedule(*self._place(place))
+            steps.move_schedule(*self.place(place))
 
     def scale_branches(self, paths: Collection[str]) -> None:
         """Multiply what residual branches add by one over the root of their number."""
-        self._open_all()
+        self.open_all()
         residuals.scale_by_depth(self.files, paths)
 
     def freeze(self, places: Iterable[str]) -> None:
         """Freeze what an attribute was to freeze at these lines."""
         for place in places:
-            freezing.call_instead(*self._place(place))
+            freezing.call_instead(*self.place(place))
 
     def keep_in_graph(self, place: str) -> None:
         """Leave the tensor in the graph that a line takes out of it."""
@@ -155,18 +163,18 @@ class Source(Files):
         cut = sorted(name.removeprefix("cut.") for name in kinds if name.startswith("cut."))
         if len(cut) != 1:
             raise Unwritable(f"{place} was seen to do {' and '.join(cut) or 'nothing'}")
-        cuts.take_out(*self._place(place), cut[0])
+        cuts.take_out(*self.place(place), cut[0])
 
     def train_in_loop(self, *marks: str) -> None:
         """Put the model into training mode in the loop that calls these in its evaluation."""
         places = {info.backward for info in self.trace.loops.values()}
         if len(places) != 1:
             raise Unwritable(f"there are {len(places)} backward passes")
-        modes.train_in_loop(*self._place(places.pop()), marks)
+        modes.train_in_loop(*self.place(places.pop()), marks)
 
     def eval_before(self, place: str) -> None:
         """Put the model into evaluation mode before a line without gradients."""
-        modes.eval_before(*self._place(place))
+        modes.eval_before(*self.place(place))
 
     def _steps(self) -> set[str | None]:
         places = {info.stepped for info in self.trace.loops.values()}
@@ -178,7 +186,7 @@ class Source(Files):
         info = self.trace.terms.get(name)
         if info is None:
             raise Unwritable(f"{name} was not seen")
-        computed_in, line = self._place(info.source)
+        computed_in, line = self.place(info.source)
         files = {computed_in.path: computed_in, self._script: self._open(self._script)}
         parts = [
             part

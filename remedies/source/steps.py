@@ -41,6 +41,45 @@ def clear_after_step(file: SourceFile, line: int, moved: bool) -> None:
     file.edit(statement, lambda step: cst.FlattenSentinel([step, new]))
 
 
+def step_after_backward(file: SourceFile, line: int, backward: int) -> bool:
+    """Move a step that is made right before the backward pass to behind it.
+
+    Args:
+        file: The file.
+        line: The line that calls ``step``.
+        backward: The line of the backward pass.
+
+    Returns:
+        Whether it was moved: only where both are in one block, and the gradients are cleared there
+        before the backward pass.
+    """
+    statement, optimizer = _step_at(file, line)
+    block = next(file.above(statement))
+    if not isinstance(block, cst.IndentedBlock):
+        return False
+    body = list(block.body)
+    place = body.index(statement)
+    found = [
+        number
+        for number, other in enumerate(body)
+        if number > place
+        and isinstance(other, cst.SimpleStatementLine)
+        and file.lines(other)[0] <= backward <= file.lines(other)[1]
+    ]
+    cleared = [
+        number
+        for number, other in enumerate(body)
+        if isinstance(other, cst.SimpleStatementLine)
+        and _called(file, other, "zero_grad") == optimizer
+    ]
+    if not found or not cleared or cleared[0] > found[0]:
+        return False
+    moved = statement.with_changes(leading_lines=[])
+    file.edit(statement, lambda _: cst.RemoveFromParent())
+    file.edit(body[found[0]], lambda old: cst.FlattenSentinel([old, moved]))
+    return True
+
+
 def clip_before_step(file: SourceFile, line: int, limit: float) -> None:
     """Have gradients clipped to a norm before ``step``.
 

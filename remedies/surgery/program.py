@@ -264,19 +264,9 @@ class Program:
             tree.rename()
 
     def _replace(self, root: nn.Module, old: nn.Module, pending: _PendingEdit) -> None:
-        # All places first: the new module may hold the old one.
-        places = [
-            (parent, name)
-            for parent in root.modules()
-            for name, child in parent._modules.items()
-            if child is old
-        ]
-        new = pending.edit(old)
-        for parent, name in places:
-            parent._modules[name] = new
+        new = replaced(root, old, pending.edit)
         if new is old:
             return
-        new.train(old.training)
         self._tap.tree.adopt_source(new, old)
         self.adopt_parameters(old, new)
         self._report_first_call(new, pending)
@@ -296,7 +286,7 @@ class Program:
             return
 
         def adopt(optimizer: Optimizer) -> None:
-            group = _group_of(optimizer, known) or optimizer.param_groups[0]
+            group = group_of(optimizer, known) or optimizer.param_groups[0]
             held = {id(parameter) for parameter in group["params"]}
             group["params"].extend(p for p in fresh if id(p) not in held)
             fresh.clear()
@@ -305,18 +295,36 @@ class Program:
         self.around_steps(lambda optimizer: adopt(optimizer) if fresh else None)
 
 
-def scale_gradient(term: LossTerm, factor: float) -> None:
-    """Multiply the gradient of a term in the backward pass that is about to begin."""
-    for node in term.nodes:
-        node.register_prehook(_scaled_by(factor))
+def replaced(root: nn.Module, old: nn.Module, edit: ModuleEdit) -> nn.Module:
+    """What ``edit`` makes of a module, put in all its places below a model."""
+    # All places first: the new module may hold the old one.
+    places = [
+        (parent, name)
+        for parent in root.modules()
+        for name, child in parent._modules.items()
+        if child is old
+    ]
+    new = edit(old)
+    for parent, name in places:
+        parent._modules[name] = new
+    if new is not old:
+        new.train(old.training)
+    return new
 
 
-def _group_of(optimizer: Optimizer, known: Iterable[int]) -> dict[str, Any] | None:
+def group_of(optimizer: Optimizer, known: Iterable[int]) -> dict[str, Any] | None:
+    """The parameter group that has one of these parameters, told by their identity."""
     wanted = set(known)
     for group in optimizer.param_groups:
         if any(id(parameter) in wanted for parameter in group["params"]):
             return group
     return None
+
+
+def scale_gradient(term: LossTerm, factor: float) -> None:
+    """Multiply the gradient of a term in the backward pass that is about to begin."""
+    for node in term.nodes:
+        node.register_prehook(_scaled_by(factor))
 
 
 def _scaled_by(factor: float) -> Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]]:

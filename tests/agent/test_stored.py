@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from agent.cli import main
-from agent.diagnosis import Diagnosis, PatchCheck, read_diagnosis
+from agent.diagnosis import Diagnosis, Pasted, PatchCheck, read_diagnosis
 from agent.ledger import Ledger
 from agent.ledger.archive import Archive
 from agent.page import make_page
@@ -138,6 +138,17 @@ class TestApply:
         ("changes", "said"),
         [
             ({"patch": None}, "could not be written as a patch. Use nn.InstanceNorm1d"),
+            (
+                {"patch": None, "helpers": (Pasted(place="a:1", behind="is", code="x"),)},
+                "has a few lines to paste",
+            ),
+            (
+                {
+                    "patch_folder": "/jobs",
+                    "patch_check": PatchCheck(passed=True, reason="", files={"jobs.py": "0"}),
+                },
+                "the patch belongs to another folder: run it in /jobs",
+            ),
             (
                 {"patch_check": PatchCheck(passed=False, reason="it falls behind")},
                 "is not offered: it falls behind",

@@ -173,3 +173,15 @@ def test_a_logarithmic_axis_has_plain_numbers(low: float) -> None:
     shown = [text for text in re.findall(r"<text[^>]*>([^<]*)</text>", svg) if text]
     assert "mathdefault" not in svg
     assert len([text for text in shown if float(text) > 1 or float(text) == low]) >= 2
+
+
+def test_lines_to_paste_are_shown_as_text(
+    evidence: Make, diagnosis: Callable[..., Diagnosis]
+) -> None:
+    helper = {"place": "train.py:41", "behind": "makes the model", "code": f"net(\n    {WICKED})"}
+    whole = diagnosis()
+    assert whole.fix is not None
+    fix = whole.fix.model_dump() | {"patch": None, "helpers": [helper]}
+    found = Elements(make_page(evidence(fix=fix)).html)
+    assert "To paste behind train.py:41" in found.text
+    assert "net(\n    </style></svg>" in found.text and "script" not in found.tags

@@ -81,3 +81,29 @@ def bundled() -> Callable[[str], tuple[str, str]]:
         return (folder / "sick.py").read_text(), (folder / "healthy.py").read_text()
 
     return read
+
+
+@pytest.fixture
+def facts() -> Callable[..., Trace]:
+    """A trace of layers ``"stem": ("Linear", 3)``, the line a number, and of signals by place."""
+
+    def told(
+        layers: dict[str, tuple[str, int]] | None = None,
+        signals: dict[tuple[str, str], float] | None = None,
+        **events: dict[str, Any],
+    ) -> Trace:
+        found: list[Event] = [
+            {
+                "event": "module",
+                "where": where,
+                "type": kind,
+                "source": f"train.py:{line}",
+                "parent": None if where == "Net" else where.rpartition(".")[0] or "Net",
+            }
+            for where, (kind, line) in (layers or {}).items()
+        ]
+        found += [{"event": kind, **fields} for kind, fields in events.items()]
+        rows = [[where, name, value] for (where, name), value in (signals or {}).items()]
+        return Trace.of([*found, {"event": "signals", "step": 1, "phase": "train", "rows": rows}])
+
+    return told

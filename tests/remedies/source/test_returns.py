@@ -31,7 +31,7 @@ def patched(folder: Path, text: str, trace: Trace | None = None, kind: str = "rm
     script.write_text(text)
     action = Action(remedy="R103", name="final-norm", target="encoder", params={"kind": kind})
     diff = write_patch((action,), trace or seen(), folder, script)
-    return None if diff is None else "\n".join(added(diff))
+    return None if diff is None or diff.pasted else "\n".join(added(diff.text))
 
 
 def added(diff: str) -> list[str]:

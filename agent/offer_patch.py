@@ -1,0 +1,48 @@
+"""Writes the fix as a patch, and offers the first one that recovers as the treatment does."""
+
+from __future__ import annotations
+
+import os
+
+from agent.findings import Findings
+from agent.launch import Launcher
+from agent.patch import helpers_of, patches_of
+from agent.request import Request
+from agent.snapshot import Snapshot
+from agent.verify_patch import PatchVerifier
+from agent.workload import Outcome
+
+
+def offer_patch(
+    findings: Findings, request: Request, snapshot: Snapshot, launcher: Launcher, ran: int
+) -> list[Outcome]:
+    """Put patches of the confirmed fix to the test, and note the first that passes.
+
+    Where none could even be written, what can be pasted by hand is noted instead.
+
+    Args:
+        findings: Has the fix; takes the patch and what came of running it, or the helpers.
+        request: What was asked for.
+        snapshot: The user's files as they were diagnosed.
+        launcher: Runs scripts.
+        ran: Number of trials so far.
+
+    Returns:
+        What the patched scripts did.
+    """
+    if findings.fix is None:
+        return []
+    patches = patches_of(findings, request)
+    outcomes: list[Outcome] = []
+    stop = findings.prefix.steps if findings.prefix else None
+    for patch in patches:
+        number = ran + len(outcomes)
+        verifier = PatchVerifier(snapshot, launcher.over, number, stop, outcomes.append)
+        folder = os.path.relpath(patch.directory, request.workload.directory.resolve())
+        findings.patch_check = verifier.verify(patch.text, findings.fix.comparison, folder)
+        if findings.patch_check.passed:
+            findings.patch = patch
+            return outcomes
+    if not any(patch.pasted for patch in patches):
+        findings.helpers = helpers_of(findings, request)
+    return outcomes

@@ -1,0 +1,107 @@
+"""The helper that lets modules in after a number of steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from remedies.source.errors import Unwritable
+from remedies.source.helpers import Helper, model_of, optimizer_of
+from remedies.source.source import Source
+
+_NAMES = {
+    "nn": "nn",
+    "functional": "nn.functional",
+    "zeros": "zeros_like",
+    "tensor": "Tensor",
+}
+_BEGIN = '''\
+from torch.utils._pytree import tree_map_only
+
+class LetIn:
+    """Keeps a module out of the forward pass {how}."""
+
+    steps{film} = 0{none}
+
+    def __init__(self, adds):
+        self.adds = adds  # whether it gives its first input plus something
+
+    def __call__(self, module, args, output):
+        share = {share}
+        if share == 1.0:
+            return output
+        if not self.adds:
+            mute = (lambda part: share * part) if share else {zeros}
+            return tree_map_only({tensor}, mute, output)
+        idle = {idle}
+        return idle + share * (output - idle) if share else idle
+'''
+_SCALED = '''
+    def scaled(self, stream, context):
+        """The stream, scaled and shifted by what the second input is on average."""
+        context = context.flatten(1, -2).mean(1) if context.dim() > 2 else context
+        if self.film is None:
+            sizes = (2 * stream.shape[-1], context.shape[1]), (2 * stream.shape[-1],)
+            self.film = [{nn}.Parameter(stream.new_zeros(size)) for size in sizes]
+            {optimizer}.param_groups[0]["params"].extend(self.film)
+        film = {functional}.linear(context, *self.film)
+        film = film.reshape(len(film), *[1] * (stream.dim() - 2), -1)
+        scale, shift = film.chunk(2, dim=-1)
+        return stream * (1 + scale) + shift
+'''
+_END = """
+{optimizer}.register_step_post_hook(lambda *_: setattr(LetIn, "steps", LetIn.steps + 1))
+for module_path, adds in ({pairs}):
+    {model}.get_submodule(module_path).register_forward_hook(LetIn(adds))
+"""
+
+
+def staging(source: Source, paths: Sequence[str], until: float, linear: bool, film: bool) -> Helper:
+    """Hooks that keep modules out until a step, behind the line that makes the optimizer.
+
+    Args:
+        source: The user's files.
+        paths: The modules.
+        until: The step at which they begin to take part.
+        linear: Whether they come in gradually, the whole of them at twice that step.
+        film: Whether scale and shift by the second input stand in for what adds within itself.
+
+    Raises:
+        Unwritable: Model and optimizer are not made in one function, or convolutions make the
+            last dimension another thing than the features.
+    """
+    from remedies.source.imports import written_name
+
+    model, below = model_of(source, paths)
+    optimizer = optimizer_of(source)
+    within = [path for path in paths if source.trace.signal("train", path, "branch.inputs").values]
+    if model.file is not optimizer.file:
+        raise Unwritable("model and optimizer are made in different files")
+    film = film and bool(within)
+    convolves = [
+        where
+        for where, info in source.trace.modules.items()
+        if info.type.startswith("Conv") and any(where.startswith(f"{path}.") for path in within)
+    ]
+    if film and convolves:
+        raise Unwritable(f"which dimension of the features {convolves[0]} has is not clear")
+    names = {short: written_name(model.file, f"torch.{long}") for short, long in _NAMES.items()}
+    start = f"{until:g}"
+    share = f"float(self.steps >= {start})"
+    how = f"up to step {start}"
+    if linear:
+        share = f"min(1.0, max(0.0, (self.steps - {start}) / {start}))"
+        how = f"up to step {start}; all of it counts from step {2 * until:g} on"
+    begin = _BEGIN.format(
+        how=how,
+        share=share,
+        film=", film" if film else "",
+        none=", None" if film else "",
+        idle="self.scaled(*args) if len(args) > 1 else args[0]" if film else "args[0]",
+        **names,
+    )
+    code = begin + (_SCALED.format(optimizer=optimizer.name, **names) if film else "")
+    pairs = [f'("{path}", {own in within})' for path, own in zip(below, paths, strict=True)]
+    listed = ", ".join(pairs) + ("," if len(pairs) == 1 else "")
+    code += _END.format(optimizer=optimizer.name, model=model.name, pairs=listed)
+    exact = model.exact and optimizer.exact and source.same_scope(model.place, optimizer.place)
+    return Helper(optimizer.place, "makes the optimizer", code, exact)
