@@ -317,6 +317,15 @@ def connected(address: str | None, cpus: int) -> Iterator[None]:
             _opened.close()
 
 
+def cluster() -> tuple[str, float, float]:
+    """Address, cores and GPUs of the Ray that this process is connected to."""
+    import ray
+
+    there: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    address: str = ray.get_runtime_context().gcs_address
+    return address, there.get("CPU", 0.0), there.get("GPU", 0.0)
+
+
 def _init(address: str, cpus: int, folder: Path) -> None:
     import ray
 
