@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator
+from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, HTTPException, Query, Response
@@ -18,6 +19,7 @@ from agent.service.queue import Conflict, Full, NewJob
 from agent.service.state import JobName, RowHere, Seat, ServiceHere, job_of
 
 _LOOK = 0.5
+_PROBLEM = f"#/components/schemas/{Problem.__name__}"
 _MOST_SEQ = 2**31 - 1
 _MOST_NUMBER = 2**63 - 1
 _SANDBOX = (
@@ -28,14 +30,16 @@ _SANDBOX = (
 
 
 def _told(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return {status: {"model": Problem} for status in statuses}
+    # By hand: FastAPI would say that they have the media type of the route's own answers.
+    told = {"content": {"application/json": {"schema": {"$ref": _PROBLEM}}}}
+    return {status: {"description": HTTPStatus(status).phrase, **told} for status in statuses}
 
 
 router = APIRouter(prefix="/v1", responses=_told(400, 401, 403, 414, 422, 429, 503))
 Key = Annotated[str | None, Header(alias="Idempotency-Key", pattern="^[!-~]{1,200}$")]
 
 
-_SUBMITTED = _told(409, 413) | {200: {"model": Job}}
+_SUBMITTED = _told(413) | {200: {"model": Job}, 409: {"model": Problem}}
 
 
 @router.post("/jobs", status_code=202, tags=["jobs"], responses=_SUBMITTED)

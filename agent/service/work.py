@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from agent.text import plain
 
 _PROCESSES = 4096
 _END = 30.0
+_IDLE = 60.0
 _SWEEP = 24 * 3600.0
 _log = logging.getLogger("agent.service.work")
 
@@ -51,6 +53,7 @@ class Work:
         self._address = address
         self._triage = triage
         self._environment = environment
+        self._keeps = False
 
     def prepare(self) -> None:
         """Load what every diagnosis needs, which takes seconds."""
@@ -58,6 +61,14 @@ class Work:
         from agent.ledger.archive import Archive
 
         Archive(self._bounds.tracking_uri, home())
+
+    def rest(self, seconds: float) -> None:
+        """Take up no room in Ray when there has been nothing to do for so long."""
+        if seconds > _IDLE and self._keeps:
+            from agent.hosts import end_spare_hosts
+
+            end_spare_hosts()
+            self._keeps = False
 
     def seconds(self, claim: Claim) -> float:
         """After which a job has hung."""
@@ -101,6 +112,7 @@ class Work:
         if diagnosis is None:
             from agent.controller import diagnose
 
+            self._keeps = True
             with notes.listening(asked.script, asked.budget) as listener:
                 diagnosis = diagnose(request, listener)
         return self._ended(diagnosis)
@@ -136,6 +148,7 @@ class Work:
 
     def _sweep(self, notes: Notes) -> Ended:
         """Run `agent triage --once`, which has its own ways to share a store and to be ended."""
+        self.rest(math.inf)  # The sweep has a share of Ray like any other job: this one's.
         slots = str(max(1, self._bounds.cpus))
         words = [f"--root={self._bounds.root}", f"--address={self._address}", f"--slots={slots}"]
         words += [f"--record-in={self._bounds.experiment}"]

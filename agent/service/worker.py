@@ -46,14 +46,17 @@ class Worker:
         """Take one job after the other."""
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._interrupt)
+        worked = time.monotonic()
         while not self._stopping:
             claim = None
             with _patiently():
                 claim = self._attempts.claim(self._holder, self._bounds.cpus, self._bounds.gpus)
             if claim is None:
+                self._work.rest(time.monotonic() - worked)
                 time.sleep(_LOOK)
             else:
                 self.attempt(claim)
+                worked = time.monotonic()
 
     def attempt(self, claim: Claim) -> None:
         """Work on a job, and write down how that ended."""
@@ -132,10 +135,11 @@ def main(arguments: list[str]) -> int:
         return AgentError.exit_code
     os.nice(_NICER)
     from agent.artifacts import prepare
+    from agent.hosts import keeping_hosts
     from agent.launch import connected
 
     try:
-        with connected(settings.address, settings.bounds.cpus):
+        with connected(settings.address, settings.bounds.cpus), keeping_hosts():
             work = Work(settings.bounds, settings.address, settings.triage, settings.environment)
             work.prepare()
             prepare()
