@@ -32,6 +32,7 @@ from agent.store import home
 from agent.triage import schedule
 from agent.triage.rerun import passed_on
 
+_BACKLOG = 1024
 _LOOK = 2.0
 _PURGE = 3600.0
 _LINGER = 3
@@ -125,6 +126,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host.strip("[]"), port))
+        listening.listen(_BACKLOG)  # From now on clients wait, rather than be refused.
     except OSError as error:
         listening.close()
         told = error.strerror or error
