@@ -19,12 +19,11 @@ from agent.service.tables import EVENTS, GATE, JOBS, RESULTS, Database
 _RECENT = 20
 
 
+@dataclass
 class Full(Exception):
     """The queue has no room; ``retry`` is in seconds."""
 
-    def __init__(self, retry: int) -> None:
-        super().__init__()
-        self.retry = retry
+    retry: int
 
 
 class Conflict(Exception):
@@ -176,12 +175,12 @@ class Queue:
 
 def _known(connection: Connection, job: NewJob, most: int) -> Row[Any] | None:
     """The job of the same key; None where there is none, and room for a new one."""
-    if job.key is not None:
-        known = connection.execute(select(JOBS).where(JOBS.c.key == job.key)).one_or_none()
-        if known is not None and known.digest != job.digest:
-            raise Conflict
-        if known is not None:
-            return known
+    asked = select(JOBS).where(JOBS.c.key == job.key)
+    known = connection.execute(asked).one_or_none() if job.key is not None else None
+    if known is not None and known.digest != job.digest:
+        raise Conflict
+    if known is not None:
+        return known
     waiting = select(func.count()).where(JOBS.c.state == "queued")
     if (connection.scalar(waiting) or 0) >= most:
         raise Full(_pace(connection))

@@ -120,13 +120,14 @@ class Work:
     def _recorded(self, request: Request) -> Diagnosis | str | None:
         """What an earlier attempt left: its diagnosis, or the run of one that broke off."""
         from agent.ledger.archive import Archive
+        from agent.ledger.lookup import run_of_job
 
-        archive = Archive(request.tracking_uri, home())
-        run_id = archive.of_job(request.experiment, str(request.job))
+        where = request.tracking_uri, home()
+        run_id = run_of_job(str(request.job), request.experiment, *where)
         if run_id is None:
             return None
         try:
-            return archive.diagnosis(run_id)
+            return Archive(*where).diagnosis(run_id)
         except UsageError:
             return run_id
 
@@ -139,9 +140,9 @@ class Work:
             columns["error"] = plain(diagnosis.error)
         if diagnosis.mlflow is not None:
             columns["run_id"] = diagnosis.mlflow.run_id
-            from agent.ledger.archive import Archive
+            from agent.ledger.lookup import page_of
 
-            page = Archive(self._bounds.tracking_uri, home()).page(diagnosis.mlflow.run_id)
+            page = page_of(diagnosis.mlflow.run_id, self._bounds.tracking_uri, home())
             if page is not None:
                 results["report"] = page.encode()
         return Ended("done", columns, results)
