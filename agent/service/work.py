@@ -8,10 +8,12 @@ import math
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 
 from agent.answer import to_json
 from agent.diagnosis import Diagnosis
 from agent.errors import AgentError, InfrastructureError, UsageError, first_line
+from agent.redact import find_secrets, hide
 from agent.request import Request
 from agent.service.asked import request_of
 from agent.service.attempts import Claim, Ended
@@ -115,7 +117,7 @@ class Work:
             self._keeps = True
             with notes.listening(asked.script, asked.budget) as listener:
                 diagnosis = diagnose(request, listener)
-        return self._ended(diagnosis)
+        return self._ended(diagnosis, find_secrets([*asked.args, *(asked.good or ())]))
 
     def _recorded(self, request: Request) -> Diagnosis | str | None:
         """What an earlier attempt left: its diagnosis, or the run of one that broke off."""
@@ -131,8 +133,9 @@ class Work:
         except UsageError:
             return run_id
 
-    def _ended(self, diagnosis: Diagnosis) -> Ended:
-        results = {"diagnosis": to_json(diagnosis).encode()}
+    def _ended(self, diagnosis: Diagnosis, secrets: Sequence[str]) -> Ended:
+        # Who submitted them may not be the only one who reads it.
+        results = {"diagnosis": hide(to_json(diagnosis), secrets).encode()}
         if diagnosis.fix is not None and diagnosis.fix.patch:
             results["patch"] = diagnosis.fix.patch.encode("utf-8", "backslashreplace")
         columns = {"verdict": diagnosis.verdict, "summary": plain(diagnosis.summary)}

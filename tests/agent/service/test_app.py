@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from agent.diagnosis import Diagnosis
+from agent.diagnosis import Diagnosis, WorkloadSummary
 from agent.errors import InfrastructureError, UsageError
 from agent.progress import Notice, PartStarted, TrialProgressed
 from tests.agent.conftest import NASTY
@@ -191,9 +191,14 @@ def test_pages_of_jobs(running: Running) -> None:
 
 
 def test_secrets_among_the_arguments_are_not_shown(running: Running, controller: Any) -> None:
-    job = running.submit(args=["--api-key", "s3cret-s3cret"])
+    args = ["--api-key", "s3cret-s3cret"]
+    summary = WorkloadSummary(script="train.py", args=tuple(args))
+    controller.will_answer(workload=summary.model_dump())
+    job = running.submit(args=args)
     assert "s3cret" not in running.client.get(f"/v1/jobs/{job}").text
     running.work()
+    told = running.client.get(f"/v1/jobs/{job}/diagnosis").json()
+    assert told["workload"]["args"] == ["--api-key", "***"]
     assert controller.request.workload.args == ("--api-key", "s3cret-s3cret")
 
 
