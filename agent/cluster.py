@@ -11,11 +11,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from agent.errors import InfrastructureError
-from agent.workload import Limits
 
 _CONNECT_TIMEOUT = 5.0
 _LOOK = 3.0  # seconds
@@ -64,12 +64,41 @@ def address_of(asked: str | None) -> str:
     return asked or os.environ.get("RAY_ADDRESS") or "local"
 
 
-def places(limits: Limits, memory: bool) -> int:
-    """How many trials the nodes have room for at a time, were they all free.
+@dataclass(frozen=True)
+class Size:
+    """What is set aside for one trial.
 
-    Args:
-        limits: What one trial may use.
-        memory: Whether its memory is set aside for it.
+    Attributes:
+        cpus: Cores.
+        gpus: GPUs, as Ray counts them.
+        memory: Bytes; None where none are set aside.
+    """
+
+    cpus: int
+    gpus: float
+    memory: int | None = None
+
+    def __str__(self) -> str:
+        return _described(self.resources)
+
+    @property
+    def resources(self) -> dict[str, float]:
+        """By Ray's names."""
+        wanted = {"CPU": float(self.cpus), "GPU": self.gpus}
+        return wanted | ({"memory": float(self.memory)} if self.memory is not None else {})
+
+
+def resources() -> tuple[str, float, float]:
+    """Address, cores and GPUs of the Ray that this process is connected to."""
+    import ray
+
+    there: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    address: str = ray.get_runtime_context().gcs_address
+    return address, there.get("CPU", 0.0), there.get("GPU", 0.0)
+
+
+def places(size: Size) -> int:
+    """How many trials the nodes have room for at a time, were they all free.
 
     Raises:
         InfrastructureError: No node has room for one.
@@ -78,16 +107,13 @@ def places(limits: Limits, memory: bool) -> int:
 
     nodes = ray.nodes()  # type: ignore[no-untyped-call]
     alive = [node["Resources"] for node in nodes if node["Alive"]]
-    wanted = {"CPU": float(limits.cpus), "GPU": limits.gpus}
-    if memory:
-        wanted["memory"] = float(limits.memory or 0)
+    wanted = size.resources
     found = sum(_room(node, wanted) for node in alive)
     if not found:
         each = ({name: node.get(name, 0) for name in wanted} for node in alive)
         have = "; ".join(sorted({_described(node) for node in each}))
         raise InfrastructureError(
-            f"no node of the Ray cluster has room for a trial of {_described(wanted)}: "
-            f"they have {have}"
+            f"no node of the Ray cluster has room for a trial of {size}: they have {have}"
         )
     return found
 

@@ -11,16 +11,14 @@ from dataclasses import asdict, dataclass, field
 from types import TracebackType
 from typing import Any
 
-from agent.cluster import Pulse, address_of, connected, places
+from agent.cluster import Pulse, Size, address_of, connected, places
 from agent.errors import InfrastructureError, first_line
-from agent.inside.keeper import Keeper
+from agent.hosts import end_hosts, start_host
 from agent.snapshot import Snapshot
 from agent.workload import Outcome, TrialSpec, Workload
 from probes.trace import Ending, Event, Trace
 
 _START_TIMEOUT = 180.0
-_OTHERS_TIMEOUT = 30.0
-"""Seconds that further places may take when there is one: another diagnosis may have them."""
 _CLOSE_TIMEOUT = 10.0
 _COLLECT = 0.2
 _MAX_LOSSES = 3
@@ -66,6 +64,10 @@ class Launcher:
         self._waiting: deque[_Run] = deque()
         self._finished: deque[Report] = deque()
         self._losses = 0
+        limits = workload.limits
+        # On a machine that is ours, memory is not set aside.
+        kept = limits.memory if address_of(address) != "local" else None
+        self._size = Size(limits.cpus, limits.gpus, kept)
 
     def __enter__(self) -> Launcher:
         with contextlib.ExitStack() as stack:
@@ -96,7 +98,7 @@ class Launcher:
     @property
     def slots(self) -> int:
         """How many trials run at a time."""
-        return max(1, sum(host.ready for host in self._hosts))
+        return self._planned
 
     @property
     def pending(self) -> set[int]:
@@ -229,7 +231,7 @@ class Launcher:
         late = time.monotonic() - _START_TIMEOUT
         if all(not host.ready and host.since < late for host in self._hosts):
             raise InfrastructureError(
-                f"Ray lost its hosts, and gave no place for another within {_START_TIMEOUT:.0f} s"
+                f"Ray gave no place of {self._size} within {_START_TIMEOUT:.0f} s: others have it"
             )
 
     def _place(self) -> None:
@@ -238,6 +240,10 @@ class Launcher:
                 host.run = self._waiting.popleft()
                 host.run.started = time.time()
                 host.actor.start.remote(host.run.spec)
+        # A host takes seconds of a core to start: what one can do alone must not wait for others.
+        starting = sum(not host.ready for host in self._hosts)
+        missing = min(len(self._waiting) - starting, self._planned - len(self._hosts))
+        self._hosts += [self._new_host() for _ in range(missing)]
 
     def _needed(self) -> int:
         """Cores that a local cluster must claim to have."""
@@ -248,28 +254,16 @@ class Launcher:
     def _start_hosts(self) -> None:
         import ray
 
-        limits = self._workload.limits
-        room = places(limits, self._keeps_memory)
-        slots = self._slots or room
-        if slots > room:
+        room = places(self._size)
+        self._planned = self._slots or room
+        if self._planned > room:
             raise InfrastructureError(
-                f"Ray has room for {room} trials at a time, not {slots} (--slots)"
+                f"Ray has room for {room} trials at a time, not {self._planned} (--slots)"
             )
         self._shared = ray.put(self._snapshot)
-        self._hosts = [self._new_host() for _ in range(slots)]
-        needed, began = slots if self._slots else 1, time.monotonic()
-        while (there := sum(host.ready for host in self._hosts)) < slots:
-            patience = _START_TIMEOUT if there < needed else _OTHERS_TIMEOUT
-            left = began + patience - time.monotonic()
-            if left > 0:
-                self._collect(left)
-            elif there >= needed:
-                return  # The others come when they can.
-            else:
-                raise InfrastructureError(
-                    f"Ray gave {there} of {slots} places of {limits.cpus} CPU and "
-                    f"{limits.gpus:g} GPU within {_START_TIMEOUT:.0f} s: others have them"
-                )
+        self._hosts = [self._new_host()]
+        while not self._hosts[0].ready:
+            self._collect(1.0)
 
     def _use(self, snapshot: Snapshot) -> None:
         import ray
@@ -279,32 +273,20 @@ class Launcher:
             if host.ready:
                 host.actor.use.remote(self._shared)  # Before any trial that is started after it.
 
-    @property
-    def _keeps_memory(self) -> bool:
-        """Whether the memory of a trial is set aside for it: not on a machine that is ours."""
-        return self._workload.limits.memory is not None and address_of(self._address) != "local"
-
     def _new_host(self) -> _Host:
-        import ray
-
-        limits = self._workload.limits
-        needs = {"memory": limits.memory} if self._keeps_memory else {}
-        keeper: Any = ray.remote(Keeper).options(
-            num_cpus=limits.cpus, num_gpus=limits.gpus, scheduling_strategy="SPREAD", **needs
-        )
-        actor = keeper.remote(self._shared, self._workload, self._environment)
+        about = self._shared, self._workload, self._environment
+        actor = start_host(self._size, *about)
         linked = [path for _, path in self._snapshot.links if os.path.exists(path)]
         return _Host(actor, asked=actor.check.remote(linked))
 
     def _close_hosts(self) -> None:
         import ray
 
-        with contextlib.suppress(ray.exceptions.RayError):
-            closing = [host.actor.close.remote() for host in self._hosts if host.ready]
-            if closing:
-                ray.wait(closing, num_returns=len(closing), timeout=_CLOSE_TIMEOUT)
+        there = [host.actor for host in self._hosts if host.ready]
+        end_hosts(self._size, there, _CLOSE_TIMEOUT)
         for host in self._hosts:
-            ray.kill(host.actor)
+            if not host.ready:
+                ray.kill(host.actor)
         self._hosts = []
 
 
