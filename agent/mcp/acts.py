@@ -77,6 +77,7 @@ def try_treatment(
     treatment = read_treatment(wanted, episode)
     known = any(heard.treatment == treatment for heard in episode.heard)
     _afford(session, 2 * (seeds - 1) + (not known), spare_runs(session.request.seeds))
+    session.begin("search")
     heard = episode.try_treatment(treatment)
     if heard is None:
         raise _spent(session, "try_treatment")
@@ -144,6 +145,7 @@ def confirm(session: Session, episode: Episode, wanted: Sequence[WantedAction]) 
     if not any(heard.treatment == treatment for heard in episode.heard):
         raise UsageError("it was not tried yet: try_treatment first, with the same parameters")
     _afford(session, _runs_to_confirm(session, treatment), session.request.seeds)
+    session.begin("confirm")
     found = episode.confirm(treatment)
     return _confirmed(session, episode.findings.fix or found)
 

@@ -5,18 +5,16 @@ from __future__ import annotations
 from agent import conclusion
 from agent.diagnosis import Cost, Diagnosis
 from agent.episode import Episode
+from agent.markdown import to_markdown
 from agent.mcp import models
 from agent.mcp.acts import left
 from agent.mcp.session import Session
 from agent.mcp.shown import NAME, finite, short
-from agent.report import to_text
 from agent.text import plain
 from agent.units import explanation
 from probes.symptom import Symptom
 
 _MOST_SYMPTOMS = 20
-_LONGEST_REPORT = 12_000
-_WIDTH = 100
 
 
 def observed(session: Session, diagnosis: Diagnosis) -> models.Observed:
@@ -31,7 +29,8 @@ def observed(session: Session, diagnosis: Diagnosis) -> models.Observed:
     metric = workload.metric
     return models.Observed(
         session=session.handle,
-        verdict="sick" if goes_on else diagnosis.verdict,
+        open=goes_on,
+        verdict="sick" if goes_on and diagnosis.verdict == "unresolved" else diagnosis.verdict,
         summary=short(diagnosis.summary),
         metric=models.Metric(
             name=short(metric.name, NAME),
@@ -71,21 +70,12 @@ def so_far(session: Session, episode: Episode) -> Diagnosis:
 
 def report(diagnosis: Diagnosis, is_open: bool = False) -> models.Report:
     """The whole answer."""
-    lines = to_text(diagnosis, _WIDTH, observations=True).splitlines()
-    text = "\n".join(map(_harmless, lines))
-    if len(text) > _LONGEST_REPORT:
-        text = f"{text[:_LONGEST_REPORT]}\n… (`agent report` shows all of it)"
     return models.Report(
         verdict="open" if is_open else diagnosis.verdict,
         summary=short(diagnosis.summary),
-        report=text,
+        report=to_markdown(diagnosis),
         run_id=diagnosis.mlflow.run_id if diagnosis.mlflow else "",
     )
-
-
-def _harmless(line: str) -> str:
-    indent = line[: len(line) - len(line.lstrip(" "))]
-    return f"{indent}{''.join(char for char in line.strip() if char.isprintable())}"
 
 
 def patch(session: Session, diagnosis: Diagnosis) -> models.Patch:

@@ -50,9 +50,10 @@ class Observed(BaseModel):
     """The untreated run."""
 
     session: str = Field(description="Name of the session: the argument `session` of other tools.")
+    open: bool = Field(description="Whether the session goes on: treatments can be tried.")
     verdict: str = Field(
-        description="sick: go on with candidates. Anything else ends the session: healthy, failed "
-        "(the script breaks by itself) or unresolved (nothing that could be tried)."
+        description="sick, healthy, failed (the script breaks by itself) or unresolved (sick, but "
+        "there is no metric to judge treatments by)."
     )
     summary: str
     metric: Metric | None
@@ -160,7 +161,7 @@ class Report(BaseModel):
         description="healthy, fixed, unresolved, failed; open while the session goes on."
     )
     summary: str
-    report: str = Field(description="The whole answer as text.")
+    report: str = Field(description="The whole answer as Markdown.")
     run_id: str = Field(
         description="MLflow run with the full record; `agent report RUN_ID` shows it again."
     )

@@ -17,7 +17,7 @@ from agent.errors import UsageError
 from agent.launch import Launcher
 from agent.mcp.leash import STOPPED, Leash, Leashed
 from agent.policies import Policy
-from agent.progress import Progress
+from agent.progress import Part, PartStarted, Progress
 from agent.request import Request
 from agent.snapshot import Snapshot
 from agent.view import Board
@@ -161,6 +161,10 @@ class Session(Policy):
             if (call := self._calls.get()) is not None:
                 if call.future.set_running_or_notify_cancel():
                     call.future.set_exception(UsageError(OVER))
+
+    def begin(self, part: Part) -> None:
+        """Tell that a part of the diagnosis begins."""
+        self.board.feed(PartStarted(part))
 
     def _listen(self, event: Progress) -> None:
         self.board.feed(event)
