@@ -27,6 +27,7 @@ from agent.options import (
     where_to_run,
 )
 from agent.preflight import check_target
+from agent.service.command import serve_command
 from agent.stored import apply_command, report_command, review_command
 from agent.streams import make_streams_safe, stdout_for_json_only
 from agent.sync import sync_command
@@ -82,6 +83,7 @@ cli.add_command(review_command)
 cli.add_command(apply_command)
 cli.add_command(triage_command)
 cli.add_command(mcp_command)
+cli.add_command(serve_command)
 cli.add_command(sync_command)
 cli.add_command(experience_command)
 

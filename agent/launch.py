@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any
 
 from agent.errors import InfrastructureError, first_line
-from agent.inside.keeper import Keeper
+from agent.hosts import end_hosts, start_host
 from agent.snapshot import Snapshot
 from agent.workload import Outcome, TrialSpec, Workload
 from probes.trace import Ending, Event, Trace
@@ -232,21 +232,11 @@ class Launcher:
         ray.get([host.actor.use.remote(self._shared) for host in self._hosts])
 
     def _new_actor(self) -> Any:
-        import ray
-
-        limits = self._workload.limits
-        actor = ray.remote(Keeper).options(num_cpus=limits.cpus, num_gpus=limits.gpus)
-        return actor.remote(self._shared, self._workload, self._environment)
+        about = self._shared, self._workload, self._environment
+        return start_host(self._workload.limits, *about)
 
     def _close_hosts(self) -> None:
-        import ray
-
-        with contextlib.suppress(ray.exceptions.RayError):
-            closing = [host.actor.close.remote() for host in self._hosts]
-            if closing:
-                ray.wait(closing, num_returns=len(closing), timeout=_CLOSE_TIMEOUT)
-        for host in self._hosts:
-            ray.kill(host.actor)
+        end_hosts(self._workload.limits, [host.actor for host in self._hosts], _CLOSE_TIMEOUT)
         self._hosts = []
 
 
@@ -315,6 +305,15 @@ def connected(address: str | None, cpus: int) -> Iterator[None]:
         _users.pop()
         if not _users:  # The last one ends what the first one has opened; nothing if it did not.
             _opened.close()
+
+
+def cluster() -> tuple[str, float, float]:
+    """Address, cores and GPUs of the Ray that this process is connected to."""
+    import ray
+
+    there: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    address: str = ray.get_runtime_context().gcs_address
+    return address, there.get("CPU", 0.0), there.get("GPU", 0.0)
 
 
 def _init(address: str, cpus: int, folder: Path) -> None:

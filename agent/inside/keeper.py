@@ -74,6 +74,26 @@ class Keeper:
         """Take other files for the trials from now on."""
         self._snapshot = snapshot
 
+    def renew(self, snapshot: Snapshot, workload: Workload, environment: Mapping[str, str]) -> None:
+        """Take the trials of another workload from now on, whose limits have as many cores."""
+        self.rest()
+        self._snapshot, self._workload = snapshot, workload
+        self._environment = dict(environment)
+
+    def rest(self) -> None:
+        """End the running trial, if there is one, and forget what was not collected of it.
+
+        Raises:
+            TimeoutError: It does not end.
+        """
+        self.cancel()
+        if self._thread is not None:
+            self._thread.join(timeout=5)
+            if self._thread.is_alive():
+                raise TimeoutError("a trial does not end")
+            self._thread = None
+        self.collect(0)
+
     def start(self, spec: TrialSpec) -> None:
         """Start a trial; the one before must have ended."""
         self._cancelled.clear()

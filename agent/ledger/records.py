@@ -21,6 +21,8 @@ from agent.workload import Outcome, TrialSpec
 from probes.trace import Series, Status
 from remedies.treatment import CONTROL, describe
 
+JOB = "agent.job"
+"""Tag of a diagnosis with the job of the service that it was made for."""
 MAX_TAG = 8000  # characters, of MLflow's databases
 MAX_PARAM = 6000
 _MAX_POINTS = 2000  # of one curve; the trace file has them all
@@ -63,8 +65,8 @@ class StartRecord:
     def tags(self) -> dict[str, str]:
         """Tags of the run."""
         script, subject = self.request.workload.script, self.request.subject
-        about = {"agent.subject": subject} if subject else {}
-        return about | {
+        about = {"agent.subject": subject, JOB: self.request.job}
+        return {name: told for name, told in about.items() if told} | {
             "agent.verdict": "running",
             "agent.script": str(script),
             "agent.files": self.digest,

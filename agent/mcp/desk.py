@@ -137,11 +137,10 @@ class Desk:
         if any("\0" in arg for arg in args):
             raise UsageError("an argument has a NUL character")
         options = {**self._terms.options, **asked, "policy": "interactive"}
-        request = build_request(str(path), args, options)
+        request = build_request(str(path), args, options, folder)
         # What confirms and patches a fix is left out of what the search may spend.
         budget = float(self._terms.budget - request.seeds - 2)
-        workload = request.workload.model_copy(update={"directory": folder})
-        return request.model_copy(update={"workload": workload, "budget": budget})
+        return request.model_copy(update={"budget": budget})
 
     def _below(self, name: str, what: str) -> Path:
         root = self._terms.root
