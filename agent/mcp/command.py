@@ -69,17 +69,21 @@ def mcp_command(
 
     One client over stdin and stdout; several, one session at a time, over HTTP.
     """
-    from agent.mcp import stdio
-
-    alive = None if http else stdio.detach()
-    desk = make_desk(shared=http is not None, **asked)
-    _hide(env)
     if http is None:
+        from agent.mcp import stdio
+
+        alive = stdio.detach()
+        desk = make_desk(shared=False, **asked)
+        _hide(env)
         stdio.serve(desk, alive)
         return 0
+    desk = make_desk(shared=True, **asked)
     from agent.mcp.http import serve
+    from agent.service.security import read_token
 
-    return serve(desk, http, token_file, idle)
+    token = read_token(token_file)
+    _hide(env)
+    return serve(desk, http, token, idle)
 
 
 def make_desk(root: str, budget: int, sessions: int, shared: bool, **asked: Any) -> Desk:
