@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -19,9 +20,12 @@ from tests.agent.mcp.conftest import Player
 
 ROOT = Path(__file__).parents[3]
 TRAIN = """
+    import os
     import sys
     import time
     import torch
+    if len(sys.argv) > 2:
+        open(sys.argv[2], "a").write(f"{os.getpid()}\\n")
     torch.manual_seed(0)
     inputs = torch.randn(256, 6)
     targets = inputs @ torch.randn(6, 1) + 0.3 * torch.randn(256, 1)
@@ -55,11 +59,18 @@ def server(home: Path, write: WRITE) -> StdioServerParameters:
 
 
 def play(server: StdioServerParameters, script: Callable[[Player], Awaitable[None]]) -> None:
+    garbage: list[object] = []
+
+    async def hear(message: object) -> None:
+        if isinstance(message, Exception):  # Something on stdout that is no message.
+            garbage.append(message)
+
     async def main() -> None:
-        async with Client(server) as client:
+        async with Client(server, message_handler=hear) as client:
             await script(Player(client))
 
     anyio.run(main)
+    assert not garbage
 
 
 @pytest.mark.slow
@@ -90,15 +101,19 @@ def test_from_a_sick_script_to_an_accepted_patch(
 
 @pytest.mark.slow
 def test_who_goes_away_in_a_trial_leaves_a_record_and_no_process(
-    server: StdioServerParameters, home: Path, project: Path
+    server: StdioServerParameters, home: Path, project: Path, tmp_path: Path
 ) -> None:
+    pids = tmp_path / "pids"
+
     async def policy(call: Player) -> None:
-        await call("observe", script="train.py", args=["0.08"], metric="val_loss")
+        await call("observe", script="train.py", args=["0.08", str(pids)], metric="val_loss")
         with anyio.move_on_after(3):
             await call("try_treatment", treatment=[{"remedy": "R801"}])
         assert any("zero-gradients" in message for _, message in call.progress)
         tried = await call("candidates")
         assert tried["tried"] == []
+        ran = pids.read_text().split()
+        assert len(ran) == 2 and not any(psutil.pid_exists(int(pid)) for pid in ran)
         with anyio.move_on_after(3):
             await call("try_treatment", treatment=[{"remedy": "R801"}])
 
@@ -107,8 +122,40 @@ def test_who_goes_away_in_a_trial_leaves_a_record_and_no_process(
     while time.monotonic() < deadline and _running(project):
         time.sleep(0.5)
     assert not _running(project)
+    assert not any(psutil.pid_exists(int(pid)) for pid in pids.read_text().split())
     entries = list(Archive(None, home).waiting("agent"))
     assert "unresolved" in [entry.verdict for entry in entries]
+
+
+@pytest.mark.slow
+def test_it_speaks_nothing_but_the_protocol_and_ends_with_who_started_it(
+    server: StdioServerParameters, project: Path
+) -> None:
+    me = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "x"}}
+    me["clientInfo"] |= {"version": "1"}  # type: ignore[operator]
+    bad = {"name": "observe", "arguments": {"script": "../x.py"}}
+    with subprocess.Popen(
+        [server.command, *server.args],
+        env=os.environ | (server.env or {}),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None
+        asked = [("initialize", me), ("tools/call", bad)]
+        for number, (method, params) in enumerate(asked):
+            message = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+            process.stdin.write(f"{json.dumps(message)}\n")
+            process.stdin.flush()
+            told = json.loads(process.stdout.readline())
+            assert told["id"] == number and "result" in told
+        assert told["result"]["isError"] and "no such script" in str(told["result"]["content"])
+        process.kill()  # The pipes stay open: nobody tells the child of it.
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and _running(project):
+            time.sleep(0.1)
+        assert not _running(project)
+        assert process.stdout.read() == ""
 
 
 def _running(project: Path) -> list[str]:
