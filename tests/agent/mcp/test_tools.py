@@ -142,6 +142,9 @@ def test_no_more_runs_than_the_operator_allows(bench: Bench) -> None:
         wanted[0]["params"]["factor"] = 0.0101
         refuted = await call("confirm", treatment=wanted)
         assert not refuted["confirmed"]
+        wanted[0]["params"]["factor"] = 0.0102
+        assert "budget spent" in await call.refused("confirm", treatment=wanted)
+        assert "budget spent" in await call.refused("try_treatment", treatment=wanted, seeds=5)
 
     bench.play(script, budget=14)
     assert len(bench.worlds[0].ran) <= 14
@@ -180,6 +183,7 @@ def test_a_cancelled_try_ends_its_trial_and_not_the_session(bench: Bench, mode: 
         found = await call("candidates")
         assert not world.hanging and found["tried"] == []
         assert found["left"]["runs"] == 22  # It has cost a run.
+        world.leash.pull()  # As where the call had ended before it was cancelled.
         tried = await call("try_treatment", treatment=[LOWER])
         assert tried["recovers"]
 
