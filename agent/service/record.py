@@ -96,7 +96,7 @@ class Pulse:
         claim: The attempt.
         notes: What is to be written.
         seconds: After which the attempt takes too long.
-        interrupt: Interrupts the work; is called once.
+        interrupt: Interrupts the work; is called again until it has ended.
 
     Attributes:
         stop: Why it interrupted the work, if it did.
@@ -141,7 +141,7 @@ class Pulse:
             if events or time.monotonic() - renewed >= 2 * _BEAT:
                 self._beat(events)
                 renewed = time.monotonic()
-            if self.stop is None and time.monotonic() > self._deadline:
+            if time.monotonic() > self._deadline:
                 self._end("late")
 
     def _beat(self, events: list[Event]) -> None:
@@ -160,6 +160,5 @@ class Pulse:
             self._end("cancelled")
 
     def _end(self, why: Stop) -> None:
-        if self.stop is None:
-            self.stop = why
-            self._interrupt()
+        self.stop = self.stop or why
+        self._interrupt()

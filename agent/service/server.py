@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import click
@@ -81,9 +82,14 @@ def serve(asked: dict[str, Any]) -> int:
         server_header=False,
         timeout_graceful_shutdown=_LINGER,
     )
-    # What the server raises again when it has ended in order: no reason to die of it.
-    signal.signal(signal.SIGTERM, lambda number, frame: None)
-    uvicorn.Server(config).run(sockets=[listening])
+    server = uvicorn.Server(config)
+
+    def end(number: int, frame: FrameType | None) -> None:
+        """End a server that is just starting; one that has ended in order raises it again."""
+        server.should_exit = True
+
+    signal.signal(signal.SIGTERM, end)
+    server.run(sockets=[listening])
     database.close()
     return 0
 

@@ -22,6 +22,7 @@ from agent.service.work import Again, Work
 
 _LOOK = 0.5
 _NICER = 10
+_TIDY = 30.0
 _log = logging.getLogger("agent.service.worker")
 
 
@@ -41,6 +42,7 @@ class Worker:
         self._holder = process_identity(os.getpid())
         self._stopping = False
         self._busy = False
+        self._interrupted = -_TIDY
 
     def run(self) -> None:
         """Take one job after the other."""
@@ -64,9 +66,9 @@ class Worker:
         seconds = self._work.seconds(claim)
         with Pulse(self._attempts, claim, notes, seconds, _interrupt_main) as pulse:
             try:
-                self._busy = True
+                self._busy, self._interrupted = True, -_TIDY
                 try:
-                    if self._stopping:
+                    if self._stopping or pulse.stop:
                         raise KeyboardInterrupt
                     ended = self._work.do(claim, notes)
                 finally:
@@ -96,8 +98,10 @@ class Worker:
         self._interrupt(number, frame)
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        if self._busy:
-            self._busy = False  # Once: what it interrupts tidies up after itself.
+        now = time.monotonic()
+        # What it interrupts tidies up after itself, for which it has that long.
+        if self._busy and now - self._interrupted > _TIDY:
+            self._interrupted = now
             raise KeyboardInterrupt
 
 
