@@ -108,7 +108,7 @@ def _state(board: Board) -> tuple[float, str]:
         told = [
             f"{short(trial.label, NAME)} seed {trial.seed} step {trial.step}"
             f"{f' {number(trial.value)}' if trial.value is not None else ''}"
-            for trial in running
+            for trial in [trial for trial in running if trial.step] or running[:1]
         ]
         whole = sum(shares) if board.baseline_steps else 0.0
         return board.ended + whole, "; ".join([board.part, *told])

@@ -136,7 +136,7 @@ class Session(Policy):
         try:
             call.future.set_result(call.act(episode))
         except (UsageError, KeyboardInterrupt) as error:
-            episode.stop()
+            _stop(episode)
             told = UsageError(STOPPED) if isinstance(error, KeyboardInterrupt) else error
             call.future.set_exception(told)
         except BaseException as error:
@@ -171,6 +171,16 @@ class Session(Policy):
 
     def _make_launcher(self, snapshot: Snapshot, request: Request) -> Launcher:
         return self._launch(self.leash, snapshot, request)
+
+
+def _stop(episode: Episode) -> None:
+    """End what the episode runs, however often that is asked for meanwhile."""
+    while True:
+        try:
+            episode.stop()
+            return
+        except KeyboardInterrupt:
+            continue
 
 
 class _Call:

@@ -8,7 +8,7 @@ from agent.trials import Trials
 from agent.workload import Outcome, TrialSpec
 from probes.base import Probe
 from probes.objective import Objective
-from probes.trace import Trace
+from probes.trace import Event, Trace
 from remedies.treatment import CONTROL, Action
 
 
@@ -43,3 +43,36 @@ def test_the_symptoms_of_a_control_are_read_once_per_seed() -> None:
     for control in trials.controls.values():
         assert sum(trace is control.trace for trace in probe.read_traces) == 1
     assert len(probe.read_traces) == 2 + 6
+
+
+def test_what_is_stopped_has_cost_something_and_is_no_control() -> None:
+    launcher = Hanging()
+    recorded: list[Outcome] = []
+    trials = Trials(
+        launcher, lambda progress: None, lambda outcome, part: recorded.append(outcome), []
+    )
+    numbers = [trials.start(CONTROL, seed, "confirm") for seed in (1, 2)]
+    trials.stop()
+    assert not launcher.running and sorted(trials.outcomes) == numbers
+    assert trials.controls == {} and len(recorded) == 2 and trials.spent == 2
+    trials.stop()
+
+
+class Hanging:
+    """A launcher of which no trial ends unless it is cancelled."""
+
+    slots = 1
+
+    def __init__(self) -> None:
+        self.running: dict[int, TrialSpec] = {}
+        self._ended: list[tuple[int, Event | Outcome]] = []
+
+    def submit(self, spec: TrialSpec) -> None:
+        self.running[spec.number] = spec
+
+    def cancel(self, number: int) -> None:
+        events: list[Event] = [{"event": "ending", "status": "cancelled", "steps": 1}]
+        self._ended.append((number, Outcome(self.running.pop(number), Trace.of(events))))
+
+    def poll(self) -> list[tuple[int, Event | Outcome]]:
+        return [self._ended.pop(0)]

@@ -38,6 +38,7 @@ class World(MadeUp):
         self.endless = endless
         self.hanging: dict[int, TrialSpec] = {}
         self.open = True
+        self.pulls = 0
 
     def __exit__(self, *error: object) -> None:
         self.open = False
@@ -56,6 +57,9 @@ class World(MadeUp):
 
     def cancel(self, number: int) -> None:
         if (spec := self.hanging.pop(number, None)) is not None:
+            if self.pulls:  # Somebody is in a hurry.
+                self.pulls -= 1
+                self.leash.pull()
             end: list[Event] = [{"event": "ending", "status": "cancelled", "steps": 3}]
             self._reports.append((number, Outcome(spec, Trace.of(end), 0.0, 1.0)))
 

@@ -213,6 +213,7 @@ def test_a_client_that_goes_away_leaves_a_record(bench: Bench) -> None:
         await call("observe", script="train.py")
         await call("try_treatment", treatment=[HALF])
         bench.worlds[0].endless = {0}
+        bench.worlds[0].pulls = 1  # Going away gives up the call, and then ends the session.
         with anyio.move_on_after(0.2):
             await call("try_treatment", treatment=[LOWER])
 
