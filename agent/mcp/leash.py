@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +15,7 @@ from agent.snapshot import Snapshot
 from agent.workload import TrialSpec
 
 STOPPED = "stopped by the client"
+_LARGER_THAN_SIGACTION = 1024
 
 
 class Leash:
@@ -75,6 +78,10 @@ class Leashed(Launcher):
         self._leash = leash
         self._checking = False
 
+    def __enter__(self) -> Launcher:
+        with _termination_kept():
+            return super().__enter__()
+
     def submit(self, spec: TrialSpec) -> None:
         """Run a trial, if there is a run left."""
         self._leash.take()
@@ -109,3 +116,17 @@ class Leashed(Launcher):
                 yield launcher
         finally:
             self._checking = False
+
+
+@contextmanager
+def _termination_kept() -> Iterator[None]:
+    """Keep what SIGTERM does here: Ray, when it starts, lets it abort the process on the spot.
+
+    Below Python, which lets no other thread than the main one do this.
+    """
+    library, kept = ctypes.CDLL(None), ctypes.create_string_buffer(_LARGER_THAN_SIGACTION)
+    library.sigaction(signal.SIGTERM, None, kept)
+    try:
+        yield
+    finally:
+        library.sigaction(signal.SIGTERM, kept, None)

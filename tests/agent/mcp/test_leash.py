@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -11,7 +14,7 @@ import pytest
 
 from agent.errors import UsageError
 from agent.launch import Launcher
-from agent.mcp.leash import Leash, Leashed
+from agent.mcp.leash import Leash, Leashed, _termination_kept
 from agent.request import Request
 from agent.workload import Outcome, TrialSpec, Workload
 
@@ -56,3 +59,16 @@ def test_the_check_of_a_patch_is_ended_not_broken(
     leashed._leash.pull()
     with pytest.raises(KeyboardInterrupt):
         leashed.poll(0)
+
+
+def test_what_ray_does_with_sigterm_is_undone() -> None:
+    heard: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
+    try:
+        with _termination_kept():
+            ctypes.CDLL(None).signal(signal.SIGTERM, ctypes.c_void_p(1))  # Ignore it.
+            os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert heard == [signal.SIGTERM]
+    finally:
+        signal.signal(signal.SIGTERM, before)
