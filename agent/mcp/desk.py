@@ -83,6 +83,8 @@ class Desk:
                 such script.
         """
         with self._lock:
+            if self._session is not None and self._session.is_closing:
+                self._session.close()
             if self._session is not None and not self._session.finished.done():
                 whose = "another client's" if self._terms.shared else "your"
                 raise UsageError(f"{whose} session is open: close it first, or wait for its end")

@@ -74,6 +74,11 @@ class Session(Policy):
         return self.episode is not None and not ended
 
     @property
+    def is_closing(self) -> bool:
+        """Whether it was told to end."""
+        return self._closing
+
+    @property
     def seconds_left(self) -> float:
         """What is left of the time for trials, in seconds; thinking between calls is free."""
         return max(0.0, self.request.time_budget - self._worked)

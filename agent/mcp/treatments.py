@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from agent.episode import Episode
 from agent.errors import UsageError
 from agent.mcp.shown import NAME, short
-from agent.ranking import Hypothesis
+from agent.ranking import Hypothesis, within
 from agent.units import look_up, values
 from remedies import remedies
 from remedies.base import Remedy
@@ -68,7 +68,7 @@ def _action(wanted: WantedAction, offers: Sequence[Hypothesis], episode: Episode
         )
     action = _at(wanted.target, remedy, fitting, episode)
     space = remedy.space_near(action, episode.untreated)
-    params = {**action.params, **_checked(wanted.params, remedy, space)}
+    params = {**within(space, remedy, action).params, **_checked(wanted.params, remedy, space)}
     return action.model_copy(update={"params": complete(space, params)})
 
 
@@ -90,17 +90,19 @@ def _at(target: str, remedy: Remedy, fitting: Sequence[Hypothesis], episode: Epi
 
 def _checked(params: dict[str, Value], remedy: Remedy, space: Space) -> dict[str, Value]:
     found: dict[str, Value] = {}
+    # What is worth a search in this program is proposed; what the remedy takes at all is allowed.
+    whole = remedy.space | space
     for name, value in params.items():
-        dimension = space.get(name)
-        if dimension is None:
-            known = ", ".join(space) or "none at all"
-            raise UsageError(
-                f"{remedy.name} has no parameter {short(name, NAME)!r}; it has: {known}"
-            )
-        fitting = _fitting(value, dimension)
+        if name not in whole:
+            known = ", ".join(whole) or "none at all"
+            unknown = short(name, NAME)
+            raise UsageError(f"{remedy.name} has no parameter {unknown!r}; it has: {known}")
+        dimensions = [whole[name], *([remedy.space[name]] if name in remedy.space else [])]
+        fitting = next((fit for d in dimensions if (fit := _fitting(value, d)) is not None), None)
         if fitting is None:
             shown = f"{name}={short(value, NAME)}"
-            raise UsageError(f"{remedy.name} cannot have {shown}; it takes {values(dimension)}")
+            takes = values(dimensions[-1])
+            raise UsageError(f"{remedy.name} cannot have {shown}; it takes {takes}")
         found[name] = fitting
     return found
 

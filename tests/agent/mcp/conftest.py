@@ -32,10 +32,11 @@ def by_a_lower_rate(treatment: Treatment) -> float:
 class World(MadeUp):
     """Answers at once, but for seeds on which a treated run never ends by itself."""
 
-    def __init__(self, leash: Leash, rule: Rule, endless: set[int]) -> None:
+    def __init__(self, leash: Leash, rule: Rule, endless: set[int], also_untreated: bool) -> None:
         super().__init__(rule)
         self.leash = leash
         self.endless = endless
+        self._also_untreated = also_untreated
         self.hanging: dict[int, TrialSpec] = {}
         self.open = True
         self.pulls = 0
@@ -49,7 +50,7 @@ class World(MadeUp):
 
     def submit(self, spec: TrialSpec) -> None:
         self.leash.take()
-        if spec.seed in self.endless and spec.treatment:
+        if spec.seed in self.endless and (spec.treatment or self._also_untreated):
             self.ran.append(spec)
             self.hanging[spec.number] = spec
         else:
@@ -127,7 +128,7 @@ class Bench:
 
     Attributes:
         worlds: The worlds of the sessions, in their order.
-        endless: Seeds on which treated runs hang.
+        endless: Seeds on which all runs of the worlds to come hang.
         rule: Scores a treatment.
     """
 
@@ -140,7 +141,7 @@ class Bench:
 
     def desk(self, **terms: Any) -> Desk:
         def launch(leash: Leash, snapshot: object, request: object) -> Any:
-            self.worlds.append(World(leash, self.rule, self.endless))
+            self.worlds.append(World(leash, self.rule, set(self.endless), bool(self.endless)))
             return self.worlds[-1]
 
         return Desk(Terms(self.root, **terms), launch)

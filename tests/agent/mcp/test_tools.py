@@ -208,6 +208,29 @@ def test_a_cancelled_confirmation_can_be_repeated(bench: Bench) -> None:
     assert [kept.verdict for kept in bench.book.kept] == ["fixed"]
 
 
+def test_a_cancelled_observation_can_be_begun_again(bench: Bench) -> None:
+    async def script(call: Player) -> None:
+        bench.endless = {0}
+        with anyio.move_on_after(0.5):
+            await call("observe", script="train.py")
+        bench.endless = set()
+        assert (await call("observe", script="train.py"))["open"]
+        assert not bench.worlds[0].open
+
+    bench.play(script)
+    assert [reason.split(":")[0] for reason in bench.book.aborted] == ["KeyboardInterrupt"]
+
+
+def test_a_value_beyond_what_is_proposed_may_be_tried(bench: Bench) -> None:
+    async def script(call: Player) -> None:
+        await call("observe", script="train.py")
+        for factor in (10, 0.5):
+            wanted = [{"remedy": "R301", "params": {"factor": factor}}]
+            assert str(factor) in (await call("try_treatment", treatment=wanted))["treatment"]
+
+    bench.play(script)
+
+
 def test_a_client_that_goes_away_leaves_a_record(bench: Bench) -> None:
     async def script(call: Player) -> None:
         await call("observe", script="train.py")
