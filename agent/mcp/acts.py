@@ -20,7 +20,7 @@ from remedies import remedies
 from remedies.treatment import Treatment, describe
 
 _MOST_CANDIDATES = 20
-_PREFER = "Confirm the smallest one that recovers"
+_PREFER = "Confirm the one that gains most; of equals, the smallest"
 
 
 def left(session: Session) -> models.Left:
@@ -124,7 +124,7 @@ def _tried(session: Session, heard: Heard, assessments: Sequence[Assessment]) ->
 
 def _after_try(recovers: bool, further: bool) -> str:
     if recovers:
-        return f"It recovers: confirm it. {_PREFER}."
+        return f"It recovers. The first one confirmed ends the session. {_PREFER}."
     if further:
         return "It helps without curing: try it with the parameters of `further`."
     return "It is not the cure: try another candidate, or two of them together."

@@ -64,6 +64,7 @@ class Session(Policy):
         self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         self._closing = False
         self._worked = 0.0
+        self._began: float | None = None
         self._thread = threading.Thread(target=self._work, name="session", daemon=True)
         self._thread.start()
 
@@ -81,7 +82,9 @@ class Session(Policy):
     @property
     def seconds_left(self) -> float:
         """What is left of the time for trials, in seconds; thinking between calls is free."""
-        return max(0.0, self.request.time_budget - self._worked)
+        now = time.monotonic()
+        working = now - self._began if self._began is not None else 0.0
+        return max(0.0, self.request.time_budget - self._worked - working)
 
     def call(self, act: Callable[[Episode], Result]) -> Future[Result]:
         """Let the engine do something; the result comes when it has its turn.
@@ -122,11 +125,10 @@ class Session(Policy):
             self.busy = True
             if call is None:
                 break
-            began = time.monotonic()
-            try:
-                self._answer(call, episode)
-            finally:
-                self._worked += time.monotonic() - began
+            self._began = time.monotonic()
+            self._answer(call, episode)
+            self._worked += time.monotonic() - self._began
+            self._began = None
         self._refuse_the_rest()
 
     @property
