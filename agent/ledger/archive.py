@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.artifacts import FOLDER, PAGE
 from agent.diagnosis import Diagnosis, read_diagnosis
 from agent.errors import AgentError, InfrastructureError, UsageError, first_line
 from agent.ledger.client import connect, user_name
 from agent.ledger.lookup import read_outcome
-from agent.ledger.records import JOB, spec_of
+from agent.ledger.records import spec_of
 from agent.store import Store
 
 if TYPE_CHECKING:
@@ -113,29 +112,6 @@ class Archive:
                 if is_needed(diagnosis, spec_of(tags)):
                     outcomes.append(read_outcome(self._client, run))
         return Evidence.of(diagnosis, outcomes)
-
-    def of_job(self, experiment: str, job: str) -> str | None:
-        """The run of the diagnosis that was begun for a job of the service, if there is one."""
-        with self._failing():
-            found = self._client.get_experiment_by_name(experiment)
-            if found is None:
-                return None
-            runs = self._client.search_runs(
-                [found.experiment_id],
-                f"tags.`{JOB}` = '{job}'",
-                max_results=1,
-                order_by=["attributes.start_time DESC"],
-            )
-        return str(runs[0].info.run_id) if runs else None
-
-    def page(self, run_id: str) -> str | None:
-        """The page of a diagnosis as it was recorded; None where there is none."""
-        with tempfile.TemporaryDirectory(prefix="agent-archive-") as folder:
-            try:
-                file = self._client.download_artifacts(run_id, f"{FOLDER}/{PAGE}", folder)
-                return Path(file).read_text("utf-8")
-            except Exception:  # It was not made, or not recorded: the diagnosis has it all.
-                return None
 
     def waiting(self, experiment: str) -> Iterator[Entry]:
         """The finished diagnoses of an experiment that nobody has reviewed, the latest first.

@@ -23,6 +23,7 @@ _END = 40.0
 _MEMORY = 0.8
 """Of the machine, for the trials of all workers."""
 _PAUSE = 5.0
+_LOOK = 0.3
 _SHORT = 30.0
 """A worker that lives no longer than this is started again after a pause only."""
 _log = logging.getLogger("agent.service")
@@ -68,6 +69,9 @@ class Crew:
             except InfrastructureError as error:
                 self.trouble = str(error)
                 _log.error("%s", error)
+            except Exception:
+                self.trouble = "the log of the server tells why there are no workers"
+                _log.exception("starting the workers again")
             await asyncio.sleep(_PAUSE)
 
     async def _work(self) -> None:
@@ -76,7 +80,7 @@ class Crew:
         host = await self._spawn("ray_host", cores, *([self.address] if self.address else []))
         tasks: list[asyncio.Task[None]] = []
         try:
-            settings = self._shared(await _first_line(host))
+            settings = self._shared(await _said(host, "{"))
             tasks = [asyncio.create_task(self._keep(settings)) for _ in range(self.size)]
             tasks.append(asyncio.create_task(_until_end(host)))
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -114,7 +118,7 @@ class Crew:
             worker = await self._spawn("worker", told=settings.model_dump_json())
             ready = False
             try:
-                ready = (await _first_line(worker)).strip() == "ready"
+                ready = bool(await _said(worker, "ready"))
                 self.ready += ready
                 self.trouble = "" if ready else "workers do not start"
                 await _until_end(worker)
@@ -147,19 +151,35 @@ class Crew:
                 with contextlib.suppress(ProcessLookupError):
                     end()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(process.wait(), _END)
+                    await asyncio.wait_for(_until_end(process), _END)
 
 
 async def _until_end(process: Process) -> None:
+    """Wait for the end of a process, whoever else may hold its pipe."""
+    reading = asyncio.create_task(_read(process))
+    try:
+        while process.returncode is None:
+            await asyncio.sleep(_LOOK)
+    finally:
+        reading.cancel()
+
+
+async def _read(process: Process) -> None:
     assert process.stdout is not None
     while await process.stdout.read(65536):  # A full pipe would stop it.
         pass
-    await process.wait()
 
 
-async def _first_line(process: Process) -> str:
-    assert process.stdout is not None
-    with contextlib.suppress(TimeoutError):
-        line = await asyncio.wait_for(process.stdout.readline(), _START)
-        return line.decode()
+async def _said(process: Process, beginning: str) -> str:
+    """The line with which a process says that it is ready; empty where it does not."""
+
+    async def look() -> str:
+        assert process.stdout is not None
+        async for line in process.stdout:  # Libraries may say something before.
+            if line.startswith(beginning.encode()):
+                return line.decode()
+        return ""
+
+    with contextlib.suppress(TimeoutError, ValueError):
+        return await asyncio.wait_for(look(), _START)
     return ""

@@ -19,12 +19,11 @@ from agent.service.tables import EVENTS, GATE, JOBS, RESULTS, Database
 _RECENT = 20
 
 
+@dataclass
 class Full(Exception):
     """The queue has no room; ``retry`` is in seconds."""
 
-    def __init__(self, retry: int) -> None:
-        super().__init__()
-        self.retry = retry
+    retry: int
 
 
 class Conflict(Exception):
@@ -72,18 +71,14 @@ class Queue:
             Full: Too many wait.
             Conflict: The key is that of another job.
         """
+        with self._database.reading() as connection:  # Those who are refused keep nobody waiting.
+            known = _known(connection, job, most)
+        if known is not None:
+            return known, False
         with self._database.writing() as connection:
             connection.execute(GATE.update().values(id=1))
-            if job.key is not None:
-                known = connection.execute(select(JOBS).where(JOBS.c.key == job.key)).one_or_none()
-                if known is not None:
-                    if known.digest != job.digest:
-                        raise Conflict
-                    return known, False
-            waiting = select(func.count()).where(JOBS.c.state == "queued")
-            if (connection.scalar(waiting) or 0) >= most:
-                raise Full(_pace(connection))
-            return self._insert(connection, job), True
+            known = _known(connection, job, most)
+            return (known, False) if known else (self._insert(connection, job), True)
 
     def submit_once(self, job: NewJob) -> tuple[Row[Any], bool]:
         """Put a job into the queue, however full it is, unless one of its kind has not ended."""
@@ -176,6 +171,20 @@ class Queue:
             for table in (EVENTS, RESULTS):
                 connection.execute(table.delete().where(table.c.job.in_(old)))
             return connection.execute(JOBS.delete().where(JOBS.c.number.in_(old))).rowcount
+
+
+def _known(connection: Connection, job: NewJob, most: int) -> Row[Any] | None:
+    """The job of the same key; None where there is none, and room for a new one."""
+    asked = select(JOBS).where(JOBS.c.key == job.key)
+    known = connection.execute(asked).one_or_none() if job.key is not None else None
+    if known is not None and known.digest != job.digest:
+        raise Conflict
+    if known is not None:
+        return known
+    waiting = select(func.count()).where(JOBS.c.state == "queued")
+    if (connection.scalar(waiting) or 0) >= most:
+        raise Full(_pace(connection))
+    return None
 
 
 def _pace(connection: Connection) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +13,6 @@ from types import TracebackType
 from typing import Literal
 
 from pydantic import TypeAdapter
-from sqlalchemy.exc import SQLAlchemyError
 
 from agent.progress import Listener, Progress, TrialProgressed
 from agent.service.attempts import LEASE, Attempts, Claim
@@ -20,6 +20,7 @@ from agent.service.changes import Event
 from agent.text import plain
 from agent.view import watching
 
+_log = logging.getLogger("agent.service.record")
 _BEAT = 0.5
 _EVERY = 2.0
 """Seconds from one progress of a trial to the next that is written: a long job stays small."""
@@ -148,7 +149,8 @@ class Pulse:
         asked = time.monotonic()
         try:
             cancelling = self._attempts.beat(self._claim, events)
-        except SQLAlchemyError:  # The database may be back before the lease is over.
+        except Exception:  # The database may be back before the lease is over.
+            _log.warning("job %s: nothing could be written", self._claim.id, exc_info=True)
             self._notes.give_back(events)
             if asked - self._certain > 0.8 * LEASE:
                 self._end("lost")

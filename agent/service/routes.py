@@ -78,7 +78,7 @@ def list_jobs(
 
 
 @router.get("/jobs/{job}", tags=["jobs"], responses=_told(404))
-def get_job(row: RowHere) -> Job:
+async def get_job(row: RowHere) -> Job:
     """A job as it is now."""
     return job_of(row)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
 
@@ -51,11 +52,17 @@ def job_of(row: Row[Any]) -> Job:
     """A job as clients see it."""
     told = {name: getattr(row, name) for name in Job.model_fields if name != "submission"}
     if row.kind == "diagnosis":
-        told["submission"] = without_secrets(Submission.model_validate_json(row.body))
+        told["submission"] = _shown(row.body)
     return Job.model_validate(told)
 
 
-def _service(request: Request) -> Service:
+@functools.lru_cache(maxsize=1000)
+def _shown(body: str) -> Submission:
+    return without_secrets(Submission.model_validate_json(body))
+
+
+async def _service(request: Request) -> Service:
+    # Not for the database, so in no thread: on a busy machine each change of threads is a wait.
     service: Service = request.app.state.service
     return service
 

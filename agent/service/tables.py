@@ -102,7 +102,10 @@ class Database:
             self._sqlite = parsed.get_backend_name() == "sqlite"
             if self._sqlite:
                 _make_file(parsed.database)
-            self._engine = create_engine(parsed, pool_size=20, max_overflow=40, pool_pre_ping=True)
+            remote = not self._sqlite  # A file is not away from one moment to the next.
+            self._engine = create_engine(
+                parsed, pool_size=20, max_overflow=40, pool_pre_ping=remote
+            )
         except (ArgumentError, ImportError) as error:
             raise UsageError(f"--store {self._shown}: {first_line(error)}") from error
         except OSError as error:

@@ -8,10 +8,12 @@ import math
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 
 from agent.answer import to_json
 from agent.diagnosis import Diagnosis
 from agent.errors import AgentError, InfrastructureError, UsageError, first_line
+from agent.redact import find_secrets, hide
 from agent.request import Request
 from agent.service.asked import request_of
 from agent.service.attempts import Claim, Ended
@@ -115,23 +117,25 @@ class Work:
             self._keeps = True
             with notes.listening(asked.script, asked.budget) as listener:
                 diagnosis = diagnose(request, listener)
-        return self._ended(diagnosis)
+        return self._ended(diagnosis, find_secrets([*asked.args, *(asked.good or ())]))
 
     def _recorded(self, request: Request) -> Diagnosis | str | None:
         """What an earlier attempt left: its diagnosis, or the run of one that broke off."""
         from agent.ledger.archive import Archive
+        from agent.ledger.lookup import run_of_job
 
-        archive = Archive(request.tracking_uri, home())
-        run_id = archive.of_job(request.experiment, str(request.job))
+        where = request.tracking_uri, home()
+        run_id = run_of_job(str(request.job), request.experiment, *where)
         if run_id is None:
             return None
         try:
-            return archive.diagnosis(run_id)
+            return Archive(*where).diagnosis(run_id)
         except UsageError:
             return run_id
 
-    def _ended(self, diagnosis: Diagnosis) -> Ended:
-        results = {"diagnosis": to_json(diagnosis).encode()}
+    def _ended(self, diagnosis: Diagnosis, secrets: Sequence[str]) -> Ended:
+        # Who submitted them may not be the only one who reads it.
+        results = {"diagnosis": hide(to_json(diagnosis), secrets).encode()}
         if diagnosis.fix is not None and diagnosis.fix.patch:
             results["patch"] = diagnosis.fix.patch.encode("utf-8", "backslashreplace")
         columns = {"verdict": diagnosis.verdict, "summary": plain(diagnosis.summary)}
@@ -139,9 +143,9 @@ class Work:
             columns["error"] = plain(diagnosis.error)
         if diagnosis.mlflow is not None:
             columns["run_id"] = diagnosis.mlflow.run_id
-            from agent.ledger.archive import Archive
+            from agent.ledger.lookup import page_of
 
-            page = Archive(self._bounds.tracking_uri, home()).page(diagnosis.mlflow.run_id)
+            page = page_of(diagnosis.mlflow.run_id, self._bounds.tracking_uri, home())
             if page is not None:
                 results["report"] = page.encode()
         return Ended("done", columns, results)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from agent.diagnosis import Diagnosis
+from agent.diagnosis import Diagnosis, WorkloadSummary
 from agent.errors import InfrastructureError, UsageError
 from agent.progress import Notice, PartStarted, TrialProgressed
 from tests.agent.conftest import NASTY
@@ -88,8 +88,7 @@ def test_the_report_and_the_patch(
     running: Running, controller: Any, diagnosis: Callable[..., Diagnosis], monkeypatch: Any
 ) -> None:
     controller.answer = diagnosis()
-    monkeypatch.setattr("agent.ledger.archive.Archive.__init__", lambda *_: None)
-    monkeypatch.setattr("agent.ledger.archive.Archive.page", lambda *_: "<h1>why</h1>")
+    monkeypatch.setattr("agent.ledger.lookup.page_of", lambda *_: "<h1>why</h1>")
     job = running.submit()
     running.work()
     page = running.client.get(f"/v1/jobs/{job}/report")
@@ -192,9 +191,14 @@ def test_pages_of_jobs(running: Running) -> None:
 
 
 def test_secrets_among_the_arguments_are_not_shown(running: Running, controller: Any) -> None:
-    job = running.submit(args=["--api-key", "s3cret-s3cret"])
+    args = ["--api-key", "s3cret-s3cret"]
+    summary = WorkloadSummary(script="train.py", args=tuple(args))
+    controller.will_answer(workload=summary.model_dump())
+    job = running.submit(args=args)
     assert "s3cret" not in running.client.get(f"/v1/jobs/{job}").text
     running.work()
+    told = running.client.get(f"/v1/jobs/{job}/diagnosis").json()
+    assert told["workload"]["args"] == ["--api-key", "***"]
     assert controller.request.workload.args == ("--api-key", "s3cret-s3cret")
 
 
@@ -217,7 +221,7 @@ def test_what_fails_beneath_us_is_tried_again(
     running: Running, controller: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("agent.ledger.archive.Archive.__init__", lambda *_: None)
-    monkeypatch.setattr("agent.ledger.archive.Archive.of_job", lambda *_: None)
+    monkeypatch.setattr("agent.ledger.lookup.run_of_job", lambda *_: None)
     controller.answer = InfrastructureError("Ray is away")
     job = running.submit()
     running.work()
@@ -260,7 +264,7 @@ def test_an_answer_that_was_not_delivered_is_not_made_again(
 ) -> None:
     found = controller.answer
     monkeypatch.setattr("agent.ledger.archive.Archive.__init__", lambda *_: None)
-    monkeypatch.setattr("agent.ledger.archive.Archive.of_job", lambda *_: "run-1")
+    monkeypatch.setattr("agent.ledger.lookup.run_of_job", lambda *_: "run-1")
     controller.answer = InfrastructureError("killed before it could deliver")
     job = running.submit()
     running.work()
@@ -277,7 +281,7 @@ def test_a_diagnosis_that_broke_off_is_resumed(
         raise UsageError("the diagnosis of run run-1 is not finished")
 
     monkeypatch.setattr("agent.ledger.archive.Archive.__init__", lambda *_: None)
-    monkeypatch.setattr("agent.ledger.archive.Archive.of_job", lambda *_: "run-1")
+    monkeypatch.setattr("agent.ledger.lookup.run_of_job", lambda *_: "run-1")
     monkeypatch.setattr("agent.ledger.archive.Archive.diagnosis", unfinished)
     controller.answer = InfrastructureError("killed")
     running.submit()
