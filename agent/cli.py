@@ -17,6 +17,7 @@ import click
 from agent.answer import give_answer, to_json, write_file
 from agent.errors import AgentError, Interrupted, UsageError, WorkloadError
 from agent.experience_command import experience_command
+from agent.mcp.command import mcp_command
 from agent.options import (
     build_request,
     how_much,
@@ -81,6 +82,7 @@ cli.add_command(report_command)
 cli.add_command(review_command)
 cli.add_command(apply_command)
 cli.add_command(triage_command)
+cli.add_command(mcp_command)
 cli.add_command(serve_command)
 cli.add_command(sync_command)
 cli.add_command(experience_command)

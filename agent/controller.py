@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from agent import conclusion
@@ -19,7 +19,7 @@ from agent.ledger import Ledger
 from agent.ledger.lookup import params_of
 from agent.markdown import to_markdown
 from agent.offer_patch import offer_patch
-from agent.policies import policies
+from agent.policies import Policy, policies
 from agent.progress import Listener, Notice, Part, PartStarted
 from agent.request import Request
 from agent.selection import selected
@@ -54,9 +54,17 @@ class Controller:
     Args:
         request: What to diagnose, and how.
         listener: Is told what happens.
+        policy: Chooses what to try; None: the one that is asked for by its name.
+        launch: Makes the launcher.
     """
 
-    def __init__(self, request: Request, listener: Listener) -> None:
+    def __init__(
+        self,
+        request: Request,
+        listener: Listener,
+        policy: Policy | None = None,
+        launch: Callable[[Snapshot, Request], Launcher] | None = None,
+    ) -> None:
         self._request = request
         self._listener = listener
         self._started = time.monotonic()
@@ -65,7 +73,8 @@ class Controller:
         self._current: tuple[Episode, Trials] | None = None
         self._probes = selected(probes, request)
         self._remedies = selected(remedies, request)
-        self._policy = policies[request.policy]
+        self._policy = policy or policies[request.policy]
+        self._launch = launch or _launcher
 
     def run(self) -> Diagnosis:
         """Run the diagnosis and record it."""
@@ -125,7 +134,7 @@ class Controller:
         error = None
         request = self._request
         patched: list[Outcome] = []
-        with Launcher(snapshot, request.workload, request.slots, request.address) as launcher:
+        with self._launch(snapshot, request) as launcher:
             known = ledger.known if request.resume else []
             record, recall = ledger.record, ledger.recall
             trials = Trials(launcher, self._listener, record, self._probes, known, recall)
@@ -203,7 +212,8 @@ class Controller:
         """Let the policy play, and confirm the best of what it found."""
         self._begin("search")
         self._policy.play(episode)
-        if episode.findings.fix is None and any(heard.recovers for heard in episode.heard):
+        worth = not self._policy.confirms and any(heard.recovers for heard in episode.heard)
+        if episode.findings.fix is None and worth:
             self._begin("confirm")
             episode.confirm_best()
 
@@ -222,3 +232,7 @@ class Controller:
 
     def _elapsed(self) -> float:
         return round(time.monotonic() - self._started, 2)
+
+
+def _launcher(snapshot: Snapshot, request: Request) -> Launcher:
+    return Launcher(snapshot, request.workload, request.slots, request.address)
