@@ -89,7 +89,7 @@ class Leashed(Launcher):
 
     def cancel(self, number: int) -> None:
         """End a trial; one that has not begun costs nothing."""
-        if any(spec.number == number for spec in self._waiting):
+        if any(run.spec.number == number for run in self._waiting):
             self._leash.runs -= 1
         super().cancel(number)
 

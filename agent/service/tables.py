@@ -31,7 +31,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from agent.errors import InfrastructureError, UsageError, first_line
-from agent.store import without_password
+from agent.database import without_password
 
 _PATIENCE = 30.0  # seconds that a writer waits for another one
 _PREFIX = "agent_service_"
