@@ -148,11 +148,11 @@ class Launcher:
     def _collect(self, timeout: float) -> list[Report]:
         import ray
 
-        self._pulse.feel()
         asked = {host.ask(): host for host in self._hosts if host.run or not host.ready}
         if not asked:
             time.sleep(timeout)
             return []
+        self._pulse.feel()
         ready, _ = ray.wait(list(asked), timeout=timeout)
         if not ready:
             self._check_patience()
