@@ -91,20 +91,10 @@ def staging(source: Source, paths: Sequence[str], until: float, linear: bool, fi
     if model.file is not optimizer.file:
         raise Unwritable("model and optimizer are made in different files")
     film = film and bool(within)
-    convolves = [
-        where
-        for where, info in source.trace.modules.items()
-        if info.type.startswith("Conv") and any(where.startswith(f"{path}.") for path in within)
-    ]
-    if film and convolves:
-        raise Unwritable(f"which dimension of the features {convolves[0]} has is not clear")
+    if film:
+        _check_features(source, within)
     names = {short: written_name(model.file, f"torch.{long}") for short, long in _NAMES.items()}
-    start = f"{until:g}"
-    share = f"float({{count}} >= {start})"
-    how = f"up to step {start}"
-    if linear:
-        share = f"min(1.0, max(0.0, ({{count}} - {start}) / {start}))"
-        how = f"up to step {start}; all of it counts from step {2 * until:g} on"
+    share, how = _timing(f"{until:g}", f"{2 * until:g}" if linear else "")
     names |= {"how": how, "optimizer": optimizer.name, "model": model.name}
     if within:
         pairs = [f'("{path}", {own in within})' for path, own in zip(below, paths, strict=True)]
@@ -114,6 +104,20 @@ def staging(source: Source, paths: Sequence[str], until: float, linear: bool, fi
         code = _APART.format(share=share.format(count="let_in.steps"), paths=listed(below), **names)
     exact = model.exact and optimizer.exact and source.same_scope(model.place, optimizer.place)
     return Helper(optimizer.place, "makes the optimizer", code, exact)
+
+
+def _check_features(source: Source, within: Sequence[str]) -> None:
+    for where, info in source.trace.modules.items():
+        if info.type.startswith("Conv") and any(where.startswith(f"{path}.") for path in within):
+            raise Unwritable(f"which dimension of the features {where} has is not clear")
+
+
+def _timing(start: str, whole: str) -> tuple[str, str]:
+    """How much of a module counts, by ``{count}`` of steps, and the same in words."""
+    if not whole:
+        return f"float({{count}} >= {start})", f"up to step {start}"
+    share = f"min(1.0, max(0.0, ({{count}} - {start}) / {start}))"
+    return share, f"up to step {start}; all of it counts from step {whole} on"
 
 
 def _adding(share: str, pairs: str, film: bool, names: Mapping[str, str]) -> str:
