@@ -118,8 +118,8 @@ class SourceFile:
         """The edits so far."""
         return {node: list(edits) for node, edits in self._edits.items()}
 
-    @asked_for.setter
-    def asked_for(self, edits: dict[cst.CSTNode, list[Edit]]) -> None:
+    def ask_for(self, edits: dict[cst.CSTNode, list[Edit]]) -> None:
+        """Have these edits made and no others."""
         self._edits = edits
 
     @property

@@ -39,7 +39,7 @@ class Files:
             yield
         except Unwritable:
             for file in self.files:
-                file.asked_for = before.get(file.path, {})
+                file.ask_for(before.get(file.path, {}))
             raise
 
     def assigns(self, attribute: str) -> bool:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from remedies.source.errors import Unwritable
-from remedies.source.helpers import Helper, model_of, optimizer_of
+from remedies.source.helpers import Helper, listed, model_of, optimizer_of
 from remedies.source.source import Source
 
 _NAMES = {
@@ -14,6 +14,20 @@ _NAMES = {
     "zeros": "zeros_like",
     "tensor": "Tensor",
 }
+_APART = '''\
+from torch.utils._pytree import tree_map_only
+
+def let_in(module, args, output):
+    """Keeps a module out of the forward pass {how}."""
+    share = {share}
+    mute = (lambda part: share * part) if share else {zeros}
+    return output if share == 1.0 else tree_map_only({tensor}, mute, output)
+
+let_in.steps = 0
+{optimizer}.register_step_post_hook(lambda *_: setattr(let_in, "steps", let_in.steps + 1))
+for module_path in ({paths}):
+    {model}.get_submodule(module_path).register_forward_hook(let_in)
+'''
 _BEGIN = '''\
 from torch.utils._pytree import tree_map_only
 
@@ -77,31 +91,42 @@ def staging(source: Source, paths: Sequence[str], until: float, linear: bool, fi
     if model.file is not optimizer.file:
         raise Unwritable("model and optimizer are made in different files")
     film = film and bool(within)
-    convolves = [
-        where
-        for where, info in source.trace.modules.items()
-        if info.type.startswith("Conv") and any(where.startswith(f"{path}.") for path in within)
-    ]
-    if film and convolves:
-        raise Unwritable(f"which dimension of the features {convolves[0]} has is not clear")
+    if film:
+        _check_features(source, within)
     names = {short: written_name(model.file, f"torch.{long}") for short, long in _NAMES.items()}
-    start = f"{until:g}"
-    share = f"float(self.steps >= {start})"
-    how = f"up to step {start}"
-    if linear:
-        share = f"min(1.0, max(0.0, (self.steps - {start}) / {start}))"
-        how = f"up to step {start}; all of it counts from step {2 * until:g} on"
+    share, how = _timing(f"{until:g}", f"{2 * until:g}" if linear else "")
+    names |= {"how": how, "optimizer": optimizer.name, "model": model.name}
+    if within:
+        pairs = [f'("{path}", {own in within})' for path, own in zip(below, paths, strict=True)]
+        listed_pairs = ", ".join(pairs) + ("," if len(pairs) == 1 else "")
+        code = _adding(share.format(count="self.steps"), listed_pairs, film, names)
+    else:
+        code = _APART.format(share=share.format(count="let_in.steps"), paths=listed(below), **names)
+    exact = model.exact and optimizer.exact and source.same_scope(model.place, optimizer.place)
+    return Helper(optimizer.place, "makes the optimizer", code, exact)
+
+
+def _check_features(source: Source, within: Sequence[str]) -> None:
+    for where, info in source.trace.modules.items():
+        if info.type.startswith("Conv") and any(where.startswith(f"{path}.") for path in within):
+            raise Unwritable(f"which dimension of the features {where} has is not clear")
+
+
+def _timing(start: str, whole: str) -> tuple[str, str]:
+    """How much of a module counts, by ``{count}`` of steps, and the same in words."""
+    if not whole:
+        return f"float({{count}} >= {start})", f"up to step {start}"
+    share = f"min(1.0, max(0.0, ({{count}} - {start}) / {start}))"
+    return share, f"up to step {start}; all of it counts from step {whole} on"
+
+
+def _adding(share: str, pairs: str, film: bool, names: Mapping[str, str]) -> str:
+    """The lines for modules of which some give their input plus something."""
     begin = _BEGIN.format(
-        how=how,
         share=share,
         film=", film" if film else "",
         none=", None" if film else "",
         idle="self.scaled(*args) if len(args) > 1 else args[0]" if film else "args[0]",
         **names,
     )
-    code = begin + (_SCALED.format(optimizer=optimizer.name, **names) if film else "")
-    pairs = [f'("{path}", {own in within})' for path, own in zip(below, paths, strict=True)]
-    listed = ", ".join(pairs) + ("," if len(pairs) == 1 else "")
-    code += _END.format(optimizer=optimizer.name, model=model.name, pairs=listed)
-    exact = model.exact and optimizer.exact and source.same_scope(model.place, optimizer.place)
-    return Helper(optimizer.place, "makes the optimizer", code, exact)
+    return begin + (_SCALED.format(**names) if film else "") + _END.format(pairs=pairs, **names)

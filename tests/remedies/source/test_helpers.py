@@ -48,6 +48,10 @@ def act(remedy: str, target: str, **params: Any) -> Action:
             ),
         ),
         ("background_collapse", act("R501", "injector", until=5.0, ramp="hard", fallback="skip")),
+        (
+            "background_collapse",
+            act("R501", "hyper_lora", until=3.0, ramp="linear", fallback="film"),
+        ),
         ("rank_collapse", act("R401", "norm", strength=0.2)),
         ("overfitting", act("R606", "hidden", eps=1e-5)),
         ("rank_collapse", act("R603", "blocks.0,blocks.1,blocks.2,blocks.3,blocks.4")),
