@@ -30,8 +30,8 @@ from sqlalchemy import (
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+from agent.database import without_password
 from agent.errors import InfrastructureError, UsageError, first_line
-from agent.store import without_password
 
 _PATIENCE = 30.0  # seconds that a writer waits for another one
 _PREFIX = "agent_service_"
