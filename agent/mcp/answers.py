@@ -84,12 +84,21 @@ def patch(session: Session, diagnosis: Diagnosis) -> models.Patch:
     directory = str(session.request.workload.directory)
     if fix is None:
         return models.Patch(
-            patch=None, directory=directory, check="", advice="No fix was confirmed."
+            patch=None, directory=directory, check="", advice="No fix was confirmed.", helpers=[]
         )
     check = fix.patch_check
     told = plain(check.reason) if check else "the fix could not be written as a patch"
     advice = "\n".join(short(line) for line in fix.advice.splitlines())
-    return models.Patch(patch=fix.patch, directory=directory, check=short(told), advice=advice)
+    return models.Patch(
+        patch=fix.patch,
+        directory=fix.patch_folder or directory,
+        check=short(told),
+        advice=advice,
+        helpers=[
+            f"Behind {short(pasted.place)}, which {short(pasted.behind)}:\n{pasted.code}"
+            for pasted in fix.helpers
+        ],
+    )
 
 
 def explained(code: str) -> models.Explained:

@@ -12,9 +12,11 @@ from agent.errors import UsageError
 from agent.launch import Launcher, Report
 from agent.request import Request
 from agent.snapshot import Snapshot
-from agent.workload import TrialSpec
+from agent.workload import Outcome, TrialSpec
+from probes.trace import Event, Trace
 
 STOPPED = "stopped by the client"
+_CANCELLED: Event = {"event": "ending", "status": "cancelled"}
 _LARGER_THAN_SIGACTION = 1024
 
 
@@ -77,13 +79,21 @@ class Leashed(Launcher):
         super().__init__(snapshot, request.workload, request.slots, request.address)
         self._leash = leash
         self._checking = False
+        self._given_up = False
 
     def __enter__(self) -> Launcher:
         with _termination_kept():
             return super().__enter__()
 
     def submit(self, spec: TrialSpec) -> None:
-        """Run a trial, if there is a run left."""
+        """Run a trial, if there is a run left.
+
+        Raises:
+            UsageError: There is none; where a patch is checked, that ends the check alone.
+        """
+        if self._checking and (self._given_up or not self._leash.left):
+            self._finished.append((spec.number, Outcome(spec, Trace.of([_CANCELLED]))))
+            return
         self._leash.take()
         super().submit(spec)
 
@@ -102,7 +112,8 @@ class Leashed(Launcher):
         if self._leash.gave_way():
             if not self._checking:
                 raise KeyboardInterrupt(STOPPED)
-            # The fix stays what it is without its patch: only the check of that one ends.
+            # The fix stays what it is without its patch: only the checks of patches end.
+            self._given_up = True
             for number in self.pending:
                 self.cancel(number)
         return super().poll(timeout)

@@ -151,6 +151,7 @@ class Patch(BaseModel):
     directory: str = Field(description="Where to apply it.")
     check: str = Field(description="What came of running the patched script, untreated.")
     advice: str = Field(description="What to change in the script, in words.")
+    helpers: list[str] = Field(description="Code to paste by hand, where there is no patch.")
     note: str = OWN_TEXT
 
 

@@ -19,6 +19,25 @@ from agent.request import Request
 from agent.workload import Outcome, TrialSpec, Workload
 
 
+@pytest.fixture(autouse=True)
+def no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No host is started, and none is asked."""
+    monkeypatch.setattr(Launcher, "_place", lambda launcher: None)
+    monkeypatch.setattr(Launcher, "_collect", lambda launcher, timeout: [])
+
+
+def test_a_check_that_is_too_dear_is_cut_short(
+    leashed: Leashed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Launcher, "over", lambda launcher, snapshot: contextlib.nullcontext())
+    with leashed.over(cast(Any, None)):
+        for number in range(3):
+            leashed.submit(TrialSpec(number))
+        ((number, outcome),) = leashed.poll(0)
+        assert number == 2 and isinstance(outcome, Outcome) and outcome.status == "cancelled"
+    assert leashed._leash.runs == 2
+
+
 @pytest.fixture
 def leashed(tmp_path: Path) -> Leashed:
     workload = Workload(script=tmp_path / "train.py", directory=tmp_path)
@@ -56,6 +75,9 @@ def test_the_check_of_a_patch_is_ended_not_broken(
         leashed._leash.pull()
         ((number, outcome),) = leashed.poll(0)
         assert number == 0 and isinstance(outcome, Outcome) and outcome.status == "cancelled"
+        leashed.submit(TrialSpec(1))  # The next way to write the patch is not tried, either.
+        ((number, outcome),) = leashed.poll(0)
+        assert number == 1 and isinstance(outcome, Outcome) and outcome.status == "cancelled"
     leashed._leash.pull()
     with pytest.raises(KeyboardInterrupt):
         leashed.poll(0)
