@@ -12,6 +12,7 @@ from agent.request import Request
 from agent.rooted import NotThere, Outside, resolve_below
 from agent.service.models import Submission
 from agent.service.settings import Bounds
+from agent.workload import Limits
 
 _MOST_SEED = 2**31 - 1
 
@@ -41,8 +42,7 @@ def request_of(asked: Submission, bounds: Bounds) -> Request:
         options["metric"] += f":{asked.mode}"
     if asked.good is not None:
         options["good"] = shlex.join(asked.good)
-    options["memory"] = asked.limits.memory or bounds.memory
-    options["slots"] = max(1, bounds.cpus // asked.limits.cpus)
+    options |= _share(asked.limits, bounds)
     try:
         request = build_request(str(script), asked.args, options, directory)
     except UsageError as error:
@@ -54,6 +54,15 @@ def request_of(asked: Submission, bounds: Bounds) -> Request:
         raise UsageError(f"policy: {request.policy} needs a terminal")
     where = bounds.model_dump(include={"tracking_uri", "storage", "experiment"})
     return request.model_copy(update=where)
+
+
+def _share(limits: Limits, bounds: Bounds) -> dict[str, int]:
+    """Memory of one trial, and how many trials of that size there may be at a time."""
+    slots = max(1, bounds.cpus // limits.cpus)
+    if bounds.memory is None:
+        return {"slots": slots}
+    memory = limits.memory or bounds.memory // slots
+    return {"slots": max(1, min(slots, bounds.memory // memory)), "memory": memory}
 
 
 def without_secrets(asked: Submission) -> Submission:

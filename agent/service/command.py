@@ -38,7 +38,7 @@ _positive = click.FloatRange(min=0, min_open=True)
 @click.option(
     "--max-time", default=3600.0, metavar="S", type=_positive, help="Per diagnosis. [default: 3600]"
 )
-@click.option("--memory", type=Memory(), help="Per trial. [default: 80 % of the machine, shared]")
+@click.option("--memory", type=Memory(), help="Per diagnosis. [default: an even share of 80 %]")
 @click.option(
     "--env", multiple=True, metavar="NAME", help="Variable that scripts may see. Repeatable."
 )

@@ -14,7 +14,7 @@ class Bounds(BaseModel):
         root: Folder below which scripts may be run.
         cpus: Cores of one diagnosis.
         gpus: GPUs of one diagnosis.
-        memory: Bytes of one trial, which is also what it has where it asks for nothing.
+        memory: Bytes of one diagnosis, which its trials share where they ask for nothing.
         budget: What trials may cost, in untreated runs.
         seconds: Time budget of a diagnosis, and time of one trial.
         tracking_uri: MLflow store; None for the local one.

@@ -156,6 +156,8 @@ class Work:
         slots = str(max(1, self._bounds.cpus))
         words = [f"--root={self._bounds.root}", f"--address={self._address}", f"--slots={slots}"]
         words += [f"--record-in={self._bounds.experiment}"]
+        if self._bounds.memory is not None:
+            words += [f"--memory={self._bounds.memory // int(slots)}"]
         words += [f"--env={name}" for name in self._environment]
         start = [sys.executable, "-P", "-m", "agent.triage.worker", str(os.getpid())]
         command = [*start, str(_PROCESSES), "triage", "--once", *words, *self._triage]

@@ -41,7 +41,16 @@ def test_from_the_submission_to_the_answer(running: Running, controller: Any) ->
     assert (asked.metric, asked.mode, asked.seeds) == ("loss", "min", 4)
     assert asked.workload.args == ("--lr", "0.1")
     assert asked.workload.directory == asked.workload.script.parent
-    assert (asked.job, asked.slots, asked.workload.limits.memory) == (job, 2, 2**30)
+    assert (asked.job, asked.slots, asked.workload.limits.memory) == (job, 2, 2**29)
+
+
+def test_large_trials_run_one_at_a_time(running: Running, controller: Any) -> None:
+    running.submit(limits={"memory": 2**30})
+    running.submit(limits={"cpus": 2})
+    running.work()
+    running.work()
+    shares = [(asked.slots, asked.workload.limits.memory) for asked in controller.requests]
+    assert shares == [(1, 2**30), (1, 2**30)]
 
 
 def test_following_shows_what_the_terminal_shows(running: Running, controller: Any) -> None:
