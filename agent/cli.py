@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agent.answer import give_answer, to_json, write_file
-from agent.errors import AgentError, UsageError, WorkloadError
+from agent.errors import AgentError, Interrupted, UsageError, WorkloadError
 from agent.experience_command import experience_command
+from agent.mcp.command import mcp_command
 from agent.options import (
     build_request,
     how_much,
@@ -26,6 +27,7 @@ from agent.options import (
     where_to_run,
 )
 from agent.preflight import check_target
+from agent.service.command import serve_command
 from agent.stored import apply_command, report_command, review_command
 from agent.streams import make_streams_safe, stdout_for_json_only
 from agent.sync import sync_command
@@ -80,6 +82,8 @@ cli.add_command(report_command)
 cli.add_command(review_command)
 cli.add_command(apply_command)
 cli.add_command(triage_command)
+cli.add_command(mcp_command)
+cli.add_command(serve_command)
 cli.add_command(sync_command)
 cli.add_command(experience_command)
 
@@ -116,6 +120,8 @@ def diagnose_command(
             write_json = stack.enter_context(stdout_for_json_only())
         try:
             diagnosis = _run(request, script, detail or "normal")
+        except Interrupted as interrupted:
+            return _tell_interrupted(interrupted)
         except (AgentError, click.ClickException):
             raise
         except Exception as error:
@@ -152,6 +158,13 @@ def _talks(request: Request) -> bool:
     from agent.policies import policies
 
     return policies[request.policy].talks
+
+
+def _tell_interrupted(interrupted: Interrupted) -> int:
+    if interrupted.so_far is not None:
+        give_answer(interrupted.so_far, None, None)
+    again = f"; to go on: --resume {interrupted.run_id}" if interrupted.run_id else ""
+    return _complain(f"interrupted{again}", _INTERRUPTED)
 
 
 def _complain(message: object, code: int) -> int:

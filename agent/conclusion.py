@@ -28,7 +28,7 @@ _AS_GOOD = 0.5
 
 
 def draw(
-    request: Request, findings: Findings, cost: Cost, entry: LedgerEntry, error: str | None
+    request: Request, findings: Findings, cost: Cost, entry: LedgerEntry | None, error: str | None
 ) -> Diagnosis:
     """The diagnosis that follows from the findings."""
     verdict = _verdict(findings, error)

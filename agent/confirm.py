@@ -12,7 +12,7 @@ from agent.workload import Outcome
 from remedies import remedies
 from remedies.treatment import CONTROL, Action, Treatment, describe
 
-_FURTHER = 2
+FURTHER = 2
 """Pairs that are added where the first ones are all better, but do not convince."""
 _SUPERFLUOUS = 0.9
 """Share of the full treatment's effect from which a part of it is as good as the whole."""
@@ -69,9 +69,9 @@ class Confirmer:
             tolerated: Codes of symptoms that are no objection.
         """
         result = self._look(treatment, self._seeds, tolerated)
-        if result.undecided and self._trials.spent + 2 * _FURTHER <= self._budget:
+        if result.undecided and self._trials.spent + 2 * FURTHER <= self._budget:
             last = max(self._seeds)
-            seeds = (*self._seeds, *range(last + 1, last + 1 + _FURTHER))
+            seeds = (*self._seeds, *range(last + 1, last + 1 + FURTHER))
             result = self._look(treatment, seeds, tolerated)
         self.results.append(result)
         return result

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from agent import conclusion
-from agent.diagnosis import Cost, Diagnosis
+from agent.cut_short import cut_short
+from agent.diagnosis import Cost, Diagnosis, LedgerEntry
 from agent.episode import Episode
 from agent.errors import InfrastructureError, WorkloadError
 from agent.findings import Findings
@@ -18,7 +19,7 @@ from agent.ledger import Ledger
 from agent.ledger.lookup import params_of
 from agent.markdown import to_markdown
 from agent.offer_patch import offer_patch
-from agent.policies import policies
+from agent.policies import Policy, policies
 from agent.progress import Listener, Notice, Part, PartStarted
 from agent.request import Request
 from agent.selection import selected
@@ -53,17 +54,27 @@ class Controller:
     Args:
         request: What to diagnose, and how.
         listener: Is told what happens.
+        policy: Chooses what to try; None: the one that is asked for by its name.
+        launch: Makes the launcher.
     """
 
-    def __init__(self, request: Request, listener: Listener) -> None:
+    def __init__(
+        self,
+        request: Request,
+        listener: Listener,
+        policy: Policy | None = None,
+        launch: Callable[[Snapshot, Request], Launcher] | None = None,
+    ) -> None:
         self._request = request
         self._listener = listener
         self._started = time.monotonic()
         self._parts: dict[str, float] = {}
         self._part: tuple[Part, float] | None = None
+        self._current: tuple[Episode, Trials] | None = None
         self._probes = selected(probes, request)
         self._remedies = selected(remedies, request)
-        self._policy = policies[request.policy]
+        self._policy = policy or policies[request.policy]
+        self._launch = launch or _launcher
 
     def run(self) -> Diagnosis:
         """Run the diagnosis and record it."""
@@ -82,7 +93,12 @@ class Controller:
         except BaseException as error:
             ledger.abort(f"{type(error).__name__}: {error}")
             ledger.close()
-            raise
+            entry = ledger.settled
+            run_id = entry.run_id if entry and self._current else ""
+            told = cut_short(error, run_id, lambda: self._so_far(entry))
+            if told is error:
+                raise
+            raise told from error
         ledger.finish(diagnosis, to_markdown(diagnosis))
         try:
             ledger.close()
@@ -118,11 +134,12 @@ class Controller:
         error = None
         request = self._request
         patched: list[Outcome] = []
-        with Launcher(snapshot, request.workload, request.slots, request.address) as launcher:
+        with self._launch(snapshot, request) as launcher:
             known = ledger.known if request.resume else []
             record, recall = ledger.record, ledger.recall
             trials = Trials(launcher, self._listener, record, self._probes, known, recall)
             episode = self._episode(trials, ledger)
+            self._current = episode, trials
             try:
                 self._begin("observe")
                 episode.observe(self._listener)
@@ -137,7 +154,11 @@ class Controller:
             except WorkloadError as failure:
                 error = str(failure)
             self._begin("record")
-        cost = Cost(
+        cost = self._cost(trials, patched)
+        return conclusion.draw(request, episode.findings, cost, ledger.entry, error)
+
+    def _cost(self, trials: Trials, patched: Sequence[Outcome] = ()) -> Cost:
+        return Cost(
             trials=len(trials.outcomes),
             recalled=sum(bool(outcome.recalled) for outcome in trials.outcomes.values()),
             steps=trials.steps + sum(outcome.trace.steps for outcome in patched),
@@ -145,7 +166,16 @@ class Controller:
             wall_s=self._elapsed(),
             parts=dict(self._parts),
         )
-        return conclusion.draw(request, episode.findings, cost, ledger.entry, error)
+
+    def _so_far(self, entry: LedgerEntry | None) -> Diagnosis | None:
+        """What is known before the end; None where that is nothing."""
+        if self._current is None or entry is None:
+            return None
+        episode, trials = self._current
+        if episode.findings.objective is None:
+            return None
+        self._end_part()
+        return conclusion.draw(self._request, episode.findings, self._cost(trials), entry, None)
 
     def _episode(self, trials: Trials, ledger: Ledger) -> Episode:
         def journal() -> tuple[str, Path | str]:
@@ -182,7 +212,8 @@ class Controller:
         """Let the policy play, and confirm the best of what it found."""
         self._begin("search")
         self._policy.play(episode)
-        if episode.findings.fix is None and any(heard.recovers for heard in episode.heard):
+        worth = not self._policy.confirms and any(heard.recovers for heard in episode.heard)
+        if episode.findings.fix is None and worth:
             self._begin("confirm")
             episode.confirm_best()
 
@@ -201,3 +232,7 @@ class Controller:
 
     def _elapsed(self) -> float:
         return round(time.monotonic() - self._started, 2)
+
+
+def _launcher(snapshot: Snapshot, request: Request) -> Launcher:
+    return Launcher(snapshot, request.workload, request.slots, request.address)

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
+from agent.assessment import Assessment
 from agent.candidate import Candidate
-from agent.confirm import Confirmation, Confirmer
+from agent.confirm import FURTHER, Confirmation, Confirmer
 from agent.experience import Experience
 from agent.findings import Findings
 from agent.hearing import Heard, Hearing, Settled, by_gain
@@ -162,6 +163,23 @@ class Episode:
     def try_treatment(self, treatment: Treatment) -> Heard | None:
         """Run a treatment on the search seed; None where the budget does not allow it."""
         return self._hearing.hear(treatment)
+
+    def compare(self, treatment: Treatment, pairs: int) -> list[Assessment]:
+        """Run a treatment and the control on further seeds, which no confirmation uses.
+
+        Args:
+            treatment: What to run.
+            pairs: How many seeds; a control that has run already is not run again.
+        """
+        first = self.seed + 1 + self._request.seeds + FURTHER
+        seeds = range(first, first + pairs)
+        jobs = [(given, seed) for seed in seeds for given in (CONTROL, treatment)]
+        outcomes = self._trials.run(jobs, "search")
+        return [self._trials.assess(outcome) for outcome in outcomes[1::2]]
+
+    def stop(self) -> None:
+        """End all trials that run: what asked for them is given up."""
+        self._trials.stop()
 
     def confirm(
         self, treatment: Treatment, tolerated: Collection[str] = (), minimal: bool = False

@@ -10,7 +10,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from agent.diagnosis import Diagnosis
 
 
 class AgentError(Exception):
@@ -35,6 +38,20 @@ class InfrastructureError(AgentError):
     """Something that we stand on is not there."""
 
     exit_code = 4
+
+
+class Interrupted(KeyboardInterrupt):
+    """A diagnosis was interrupted by its user.
+
+    Attributes:
+        so_far: What is known by then; None where that is nothing.
+        run_id: MLflow run to resume; empty where there is none.
+    """
+
+    def __init__(self, so_far: Diagnosis | None, run_id: str) -> None:
+        super().__init__()
+        self.so_far = so_far
+        self.run_id = run_id
 
 
 def first_line(error: BaseException) -> str:

@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
-import shutil
-import socket
-import sys
-import tempfile
 import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from agent.cluster import Pulse, Size, address_of, connected, places
 from agent.errors import InfrastructureError, first_line
-from agent.inside.keeper import Keeper
+from agent.hosts import end_hosts, start_host
 from agent.snapshot import Snapshot
 from agent.workload import Outcome, TrialSpec, Workload
 from probes.trace import Ending, Event, Trace
 
-_CONNECT_TIMEOUT = 5.0
 _START_TIMEOUT = 180.0
 _CLOSE_TIMEOUT = 10.0
 _COLLECT = 0.2
 _MAX_LOSSES = 3
-_OBJECT_STORE = 100 * 2**20
+_ATTEMPTS = 2  # at a trial whose host is lost; it may have been the trial that did it
+
+_CANCELLED: Event = {"event": "ending", **asdict(Ending("cancelled"))}
 
 Report = tuple[int, Event | Outcome]
 
@@ -65,13 +61,18 @@ class Launcher:
         self._environment = dict(os.environ)
         self._stack = contextlib.ExitStack()
         self._hosts: list[_Host] = []
-        self._waiting: deque[TrialSpec] = deque()
+        self._waiting: deque[_Run] = deque()
         self._finished: deque[Report] = deque()
         self._losses = 0
+        limits = workload.limits
+        # On a machine that is ours, memory is not set aside.
+        kept = limits.memory if address_of(address) != "local" else None
+        self._size = Size(limits.cpus, limits.gpus, kept)
 
     def __enter__(self) -> Launcher:
         with contextlib.ExitStack() as stack:
             stack.enter_context(connected(self._address, self._needed()))
+            self._pulse = Pulse()
             stack.callback(self._close_hosts)
             self._start_hosts()
             self._stack = stack.pop_all()
@@ -97,30 +98,31 @@ class Launcher:
     @property
     def slots(self) -> int:
         """How many trials run at a time."""
-        return len(self._hosts)
+        return self._planned
 
     @property
     def pending(self) -> set[int]:
         """Numbers of the trials whose outcome has not been given yet."""
         running = {host.run.spec.number for host in self._hosts if host.run}
-        return running | {spec.number for spec in self._waiting} | {n for n, _ in self._finished}
+        waiting = {run.spec.number for run in self._waiting}
+        return running | waiting | {number for number, _ in self._finished}
 
     def submit(self, spec: TrialSpec) -> None:
         """Run a trial as soon as a slot is free."""
-        self._waiting.append(spec)
+        self._waiting.append(_Run(spec))
         self._place()
 
     def cancel(self, number: int) -> None:
         """End a trial; it still gets an outcome, ``cancelled`` unless it has ended by itself."""
-        for spec in self._waiting:
-            if spec.number == number:
-                self._waiting.remove(spec)
-                run = _Run(spec)
-                run.trace.feed({"event": "ending", **asdict(Ending("cancelled"))})
+        for run in self._waiting:
+            if run.spec.number == number:
+                self._waiting.remove(run)
+                run.trace.feed(_CANCELLED)
                 self._finished.append((number, run.outcome()))
                 return
         for host in self._hosts:
             if host.run and host.run.spec.number == number:
+                host.run.cancelled = True
                 host.actor.cancel.remote()
 
     def poll(self, timeout: float = 0.5) -> list[Report]:
@@ -146,18 +148,20 @@ class Launcher:
     def _collect(self, timeout: float) -> list[Report]:
         import ray
 
-        asked = {host.ask(): host for host in self._hosts if host.run}
+        asked = {host.ask(): host for host in self._hosts if host.run or not host.ready}
         if not asked:
             time.sleep(timeout)
             return []
+        self._pulse.feel()
         ready, _ = ray.wait(list(asked), timeout=timeout)
         if not ready:
+            self._check_patience()
             return []
         host = asked[ready[0]]
         # Behind the others, which may be just as ready.
         self._hosts.remove(host)
         self._hosts.append(host)
-        return self._read(host)
+        return self._read(host) if host.run else self._welcome(host)
 
     def _read(self, host: _Host) -> list[Report]:
         import ray
@@ -168,7 +172,7 @@ class Launcher:
             events = ray.get(host.take())
             self._losses = 0
         except ray.exceptions.RayError as error:
-            events = [self._replace(host, error)]
+            events = self._lose(host, run, error)
         reports: list[Report] = []
         for event in events:
             if event["event"] == "broken":
@@ -181,19 +185,65 @@ class Launcher:
                 reports.append((number, event))
         return reports
 
-    def _replace(self, host: _Host, error: Exception) -> Event:
-        """Start a new host in the place of a lost one; gives the ending of its trial."""
+    def _lose(self, host: _Host, run: _Run, error: Exception) -> list[Event]:
+        """A host is lost: its trial is run again from the start; gives what is to be told of it."""
+        self._replace(host, error)
+        why = first_line(error)
+        if run.cancelled:
+            return [_CANCELLED]
+        if run.attempt >= _ATTEMPTS:
+            return [{"event": "ending", "status": "killed", "message": f"host: {why}"}]
+        again = _Run(run.spec, attempt=run.attempt + 1)
+        told = {"event": "note", "text": f"run again, its host was lost: {why}", "host": "lost"}
+        again.trace.feed(told)
+        host.run = None
+        self._waiting.appendleft(again)
+        return [told]
+
+    def _replace(self, host: _Host, error: Exception) -> None:
+        """Start a new host in the place of a lost one; trials come to it once it answers."""
+        import ray
+
         self._losses += 1
         if self._losses > _MAX_LOSSES:
             raise InfrastructureError(f"Ray loses every host: {first_line(error)}") from error
-        host.actor = self._new_actor()
-        return {"event": "ending", "status": "killed", "message": f"host: {first_line(error)}"}
+        with contextlib.suppress(Exception):  # It may be out of reach only, and keep its place.
+            ray.kill(host.actor)
+        self._hosts[self._hosts.index(host)] = self._new_host()
+
+    def _welcome(self, host: _Host) -> list[Report]:
+        """A new host has answered."""
+        import ray
+
+        try:
+            problem = ray.get(host.take())
+        except ray.exceptions.RayError as error:
+            self._replace(host, error)
+            return []
+        if problem:
+            raise InfrastructureError(f"trials cannot run: {problem}")
+        host.ready = True
+        host.actor.use.remote(self._shared)
+        return []
+
+    def _check_patience(self) -> None:
+        """See to it that somebody can run what waits, some day."""
+        late = time.monotonic() - _START_TIMEOUT
+        if all(not host.ready and host.since < late for host in self._hosts):
+            raise InfrastructureError(
+                f"Ray gave no place of {self._size} within {_START_TIMEOUT:.0f} s: others have it"
+            )
 
     def _place(self) -> None:
         for host in self._hosts:
-            if host.run is None and self._waiting:
-                host.run = _Run(self._waiting.popleft())
+            if host.ready and host.run is None and self._waiting:
+                host.run = self._waiting.popleft()
+                host.run.started = time.time()
                 host.actor.start.remote(host.run.spec)
+        # A host takes seconds of a core to start: what one can do alone must not wait for others.
+        starting = sum(not host.ready for host in self._hosts)
+        missing = min(len(self._waiting) - starting, self._planned - len(self._hosts))
+        self._hosts += [self._new_host() for _ in range(missing)]
 
     def _needed(self) -> int:
         """Cores that a local cluster must claim to have."""
@@ -204,57 +254,49 @@ class Launcher:
     def _start_hosts(self) -> None:
         import ray
 
-        limits = self._workload.limits
-        there: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-        slots = self._slots or max(1, int(there.get("CPU", 1)) // limits.cpus)
-        if limits.gpus and self._slots is None:
-            slots = max(1, min(slots, int(there.get("GPU", 0) / limits.gpus)))
-        self._shared = ray.put(self._snapshot)
-        self._hosts = [_Host(self._new_actor()) for _ in range(slots)]
-        checks = [host.actor.check.remote() for host in self._hosts]
-        ready, late = ray.wait(checks, num_returns=slots, timeout=_START_TIMEOUT)
-        if late:
+        room = places(self._size)
+        self._planned = self._slots or room
+        if self._planned > room:
             raise InfrastructureError(
-                f"Ray gave {len(ready)} of {slots} places of {limits.cpus} CPU and "
-                f"{limits.gpus:g} GPU within {_START_TIMEOUT:.0f} s: ask for less"
+                f"Ray has room for {room} trials at a time, not {self._planned} (--slots)"
             )
-        try:
-            problem = next(filter(None, ray.get(ready)), "")
-        except ray.exceptions.RayError as error:
-            problem = first_line(error)
-        if problem:
-            raise InfrastructureError(f"trials cannot run: {problem}")
+        self._shared = ray.put(self._snapshot)
+        self._hosts = [self._new_host()]
+        while not self._hosts[0].ready:
+            self._collect(1.0)
 
     def _use(self, snapshot: Snapshot) -> None:
         import ray
 
         self._shared = ray.put(snapshot)
-        ray.get([host.actor.use.remote(self._shared) for host in self._hosts])
+        for host in self._hosts:
+            if host.ready:
+                host.actor.use.remote(self._shared)  # Before any trial that is started after it.
 
-    def _new_actor(self) -> Any:
-        import ray
-
-        limits = self._workload.limits
-        actor = ray.remote(Keeper).options(num_cpus=limits.cpus, num_gpus=limits.gpus)
-        return actor.remote(self._shared, self._workload, self._environment)
+    def _new_host(self) -> _Host:
+        about = self._shared, self._workload, self._environment
+        actor = start_host(self._size, *about)
+        linked = [path for _, path in self._snapshot.links if os.path.exists(path)]
+        return _Host(actor, asked=actor.check.remote(linked))
 
     def _close_hosts(self) -> None:
         import ray
 
-        with contextlib.suppress(ray.exceptions.RayError):
-            closing = [host.actor.close.remote() for host in self._hosts]
-            if closing:
-                ray.wait(closing, num_returns=len(closing), timeout=_CLOSE_TIMEOUT)
+        there = [host.actor for host in self._hosts if host.ready]
+        end_hosts(self._size, there, _CLOSE_TIMEOUT)
         for host in self._hosts:
-            ray.kill(host.actor)
+            if not host.ready:
+                ray.kill(host.actor)
         self._hosts = []
 
 
 @dataclass(eq=False)
 class _Run:
-    """A trial that has been sent to a host."""
+    """One attempt at a trial."""
 
     spec: TrialSpec
+    attempt: int = 1
+    cancelled: bool = False
     trace: Trace = field(default_factory=Trace)
     started: float = field(default_factory=time.time)
 
@@ -265,11 +307,21 @@ class _Run:
 
 @dataclass(eq=False)
 class _Host:
-    """An actor, its trial and the answer that is awaited from it."""
+    """An actor, its trial and the answer that is awaited from it.
+
+    Attributes:
+        actor: Runs a `Keeper`.
+        asked: An answer to come; the first one says whether it is fit for trials.
+        ready: Whether it has said so.
+        run: Its trial.
+        since: When it was asked for; it may have to wait for a place.
+    """
 
     actor: Any
+    asked: Any
+    ready: bool = False
     run: _Run | None = None
-    asked: Any = None
+    since: float = field(default_factory=time.monotonic)
 
     def ask(self) -> Any:
         """Ask for events, unless an answer is still awaited."""
@@ -281,76 +333,3 @@ class _Host:
         """The answer that is ready; the next `ask` asks anew."""
         asked, self.asked = self.asked, None
         return asked
-
-
-_users: list[str] = []
-_opened = contextlib.ExitStack()
-
-
-@contextlib.contextmanager
-def connected(address: str | None, cpus: int) -> Iterator[None]:
-    """A connection to Ray, ended with all that was started for it."""
-    address = address or os.environ.get("RAY_ADDRESS") or "local"
-    if address != "local":
-        _try_connect(address)
-        # Local clusters ask for a token since Ray 2.59, and this is read at import.
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
-    import ray
-
-    if not ray.is_initialized():
-        folder = Path(tempfile.mkdtemp(prefix="agent-", dir=_short_folder()))
-        _opened.callback(shutil.rmtree, folder, ignore_errors=True)
-        _opened.callback(ray.shutdown)
-        # Workers put the current folder first on their search path: it may hold an agent.py.
-        try:
-            with contextlib.chdir(folder):
-                _init(address, cpus, folder)
-        except BaseException:
-            _opened.close()
-            raise
-    _users.append(address)
-    try:
-        yield
-    finally:
-        _users.pop()
-        if not _users:  # The last one ends what the first one has opened; nothing if it did not.
-            _opened.close()
-
-
-def _init(address: str, cpus: int, folder: Path) -> None:
-    import ray
-
-    local: dict[str, Any] = {}
-    if address == "local":
-        local = {
-            "num_cpus": cpus,
-            "include_dashboard": False,
-            "object_store_memory": _OBJECT_STORE,
-            "_temp_dir": str(folder),
-        }
-    for last in (False, True):
-        try:
-            ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False, **local)
-            return
-        except Exception as error:
-            # Ray gives a node of its own 30 seconds to start, which a busy machine may need twice.
-            if last or "timed out during startup" not in str(error):
-                raise InfrastructureError(f"Ray at {address}: {first_line(error)}") from error
-            ray.shutdown()
-
-
-def _try_connect(address: str) -> None:
-    """Find a dead address at once: Ray itself tries for minutes."""
-    host, _, port = address.rpartition("://")[2].partition("/")[0].rpartition(":")
-    if not port.isdigit():  # "auto" and the like.
-        return
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), _CONNECT_TIMEOUT).close()
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise InfrastructureError(f"no Ray cluster answers at {address}: {reason}") from error
-
-
-def _short_folder() -> str | None:
-    """Paths of Unix sockets may have no more than about 100 characters."""
-    return "/tmp" if sys.platform != "win32" else None

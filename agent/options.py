@@ -134,13 +134,16 @@ what_to_show = _options(
 )
 
 
-def build_request(script: str, args: tuple[str, ...], asked: dict[str, Any]) -> Request:
+def build_request(
+    script: str, args: tuple[str, ...], asked: dict[str, Any], directory: Path | None = None
+) -> Request:
     """What the command line asks for, checked.
 
     Args:
         script: The script as the user named it.
         args: What the script gets.
         asked: The options by name; None and empty ones were not given.
+        directory: The working directory; the current one by default.
 
     Raises:
         UsageError: Something that was asked for does not exist, or makes no sense.
@@ -164,7 +167,9 @@ def build_request(script: str, args: tuple[str, ...], asked: dict[str, Any]) -> 
 
     limits = {name: asked.pop(name) for name in Limits.model_fields if name in asked}
     try:
-        workload = Workload(script=path, args=args, directory=Path.cwd(), limits=Limits(**limits))
+        workload = Workload(
+            script=path, args=args, directory=directory or Path.cwd(), limits=Limits(**limits)
+        )
         return Request(workload=workload, **asked)
     except ValidationError as error:
         first = error.errors()[0]

@@ -38,7 +38,7 @@ def check_script(script: str) -> Path:
     except SyntaxError as error:
         text = f": {error.text.strip()}" if error.text else ""
         raise UsageError(f"{script}:{error.lineno or 1}: {error.msg}{text}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError, MemoryError) as error:  # The last two: nested too deeply.
         raise UsageError(f"{script} is no Python script: {error}") from error
     return path
 

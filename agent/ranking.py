@@ -135,11 +135,11 @@ def _add(
         if key not in found or found[key].weight < weight:
             action = remedy.default(target, symptoms)
             space = usual(remedy.space_near(action, trace))
-            action = _within(space, remedy, action)
+            action = within(space, remedy, action)
             found[key] = Hypothesis(remedy, action, space, weight / (1 + place))
 
 
-def _within(space: Space, remedy: Remedy, action: Action) -> Action:
+def within(space: Space, remedy: Remedy, action: Action) -> Action:
     """The action with the defaults of this program's space, where that is narrower.
 
     Replaced is a choice that the space leaves out, and a number whose range is another one here.

@@ -8,11 +8,10 @@ from agent.workload import Workload
 from probes.objective import Mode
 
 
-class Request(BaseModel):
-    """One debugging session, as it was asked for.
+class Terms(BaseModel):
+    """What may be asked of a debugging session, by whoever asks for it.
 
     Attributes:
-        workload: What to run.
         metric: Name of the metric; None to infer it.
         mode: Whether it is to rise or to fall; None to infer it from the name.
         seeds: Paired seeds that confirm a fix.
@@ -27,20 +26,12 @@ class Request(BaseModel):
         policy: Name of the policy that chooses what to try.
         experience: Whether earlier diagnoses of the experiment count as evidence.
         fresh: Whether trials that an earlier diagnosis has run are run again.
-        slots: Trials at a time; None: as many as the cores allow.
-        address: Ray cluster to run on; None for a local one of our own.
-        tracking_uri: MLflow store; None for SQLite in the agent's home.
-        storage: Database of the searches, as Optuna takes it; None for a file in the agent's home.
-        experiment: MLflow experiment.
-        resume: MLflow run of a diagnosis that broke off.
-        subject: MLflow run that the diagnosis is about, as triage notes it.
         good: Arguments of the script with which it trained well.
         good_run: MLflow run whose logged parameters are settings with which it trained well.
     """
 
     model_config = ConfigDict(frozen=True)
 
-    workload: Workload
     metric: str | None = None
     mode: Mode | None = None
     seeds: int = Field(default=3, ge=2, le=50)
@@ -55,6 +46,26 @@ class Request(BaseModel):
     policy: str = "ranked"
     experience: bool = True
     fresh: bool = False
+    good: tuple[str, ...] | None = None
+    good_run: str | None = None
+
+
+class Request(Terms):
+    """One debugging session, as it was asked for, and where it runs.
+
+    Attributes:
+        workload: What to run.
+        slots: Trials at a time; None: as many as the cores allow.
+        address: Ray cluster to run on; None for a local one of our own.
+        tracking_uri: MLflow store; None for SQLite in the agent's home.
+        storage: Database of the searches, as Optuna takes it; None for a file in the agent's home.
+        experiment: MLflow experiment.
+        resume: MLflow run of a diagnosis that broke off.
+        subject: MLflow run that the diagnosis is about, as triage notes it.
+        job: Job of a service that the diagnosis is made for.
+    """
+
+    workload: Workload
     slots: int | None = Field(default=None, ge=1)
     address: str | None = None
     tracking_uri: str | None = None
@@ -62,5 +73,4 @@ class Request(BaseModel):
     experiment: str = "agent"
     resume: str | None = None
     subject: str | None = None
-    good: tuple[str, ...] | None = None
-    good_run: str | None = None
+    job: str | None = None

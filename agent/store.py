@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from agent.errors import InfrastructureError
+from agent.database import alone_with, is_database, server_of, without_password
+from agent.errors import AgentError, InfrastructureError, first_line
 
 _PATIENCE = 3.0  # seconds until a server that does not answer is not there
 _SQLITE = "sqlite:///"
-_PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
-_CREDENTIALS = re.compile(r"://[^/@\s]+@")
+_PORTS = {"http": 80, "https": 443, "mysql": 3306, "mssql": 1433}
 
 
 def home() -> Path:
@@ -65,9 +64,20 @@ class Store:
 
     @contextmanager
     def first_use(self) -> Iterator[None]:
-        """Held while the store is opened: two who make an SQLite database at once spoil it."""
+        """Held while the store is opened: two who make a database at once spoil it, or fail.
+
+        Raises:
+            InfrastructureError: The database cannot be reached.
+        """
         if self.database is None:
-            yield
+            with ExitStack() as stack:
+                try:
+                    stack.enter_context(alone_with(self.uri))
+                except AgentError:
+                    raise
+                except Exception as error:
+                    raise self.failure(first_line(error)) from error
+                yield
             return
         folder = os.open(self.database.parent, os.O_RDONLY)
         try:
@@ -85,6 +95,11 @@ class Store:
         if self.database is not None:
             _check_writable(self.database)
             return
+        if is_database(self.uri):
+            server = server_of(self.uri)
+            if server is not None:
+                self._check_reachable(*server)
+            return
         parts = urlsplit(self.uri)
         if parts.scheme in ("", "file"):
             raise InfrastructureError(
@@ -94,6 +109,10 @@ class Store:
         port = parts.port or _PORTS.get(parts.scheme.partition("+")[0])
         if parts.hostname and port:
             self._check_reachable(parts.hostname, port)
+
+    def failure(self, reason: str) -> InfrastructureError:
+        """What to raise when MLflow fails, without a password."""
+        return InfrastructureError(f"MLflow at {self.shown} failed: {without_password(reason)}")
 
     def _check_reachable(self, host: str, port: int) -> None:
         try:
@@ -117,12 +136,3 @@ def _check_writable(database: Path) -> None:
         raise InfrastructureError(f"the MLflow store {database} is not writable")
     if database.is_dir():
         raise InfrastructureError(f"the MLflow store {database} is a folder, not a database")
-
-
-def without_password(uri: str) -> str:
-    """A URI as it may be shown.
-
-    >>> without_password("postgresql://me:secret@host/db")
-    'postgresql://***@host/db'
-    """
-    return _CREDENTIALS.sub("://***@", uri)

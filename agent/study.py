@@ -29,9 +29,9 @@ from agent.candidate import (
     read_treatment,
     write_treatment,
 )
-from agent.errors import InfrastructureError, first_line
+from agent.database import alone_with, without_password
+from agent.errors import AgentError, InfrastructureError, first_line
 from agent.pruning import Curve, Judge
-from agent.store import without_password
 from probes.objective import Objective
 from probes.trace import Series
 from remedies.space import Choice, Range, Value, is_active
@@ -330,6 +330,8 @@ def check_storage(url: str) -> None:
     """
     try:
         _storage(url)
+    except AgentError:
+        raise
     except Exception as error:
         raise _unusable(url, error) from error
 
@@ -341,7 +343,8 @@ def _unusable(storage: Path | str, error: Exception) -> InfrastructureError:
 
 def _storage(storage: Path | str) -> optuna.storages.BaseStorage:
     if isinstance(storage, str) and "://" in storage:
-        return optuna.storages.RDBStorage(storage)
+        with alone_with(storage):
+            return optuna.storages.RDBStorage(storage)
     path = Path(storage)
     path.parent.mkdir(parents=True, exist_ok=True)
     _drop_torn_line(path)

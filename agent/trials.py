@@ -9,7 +9,7 @@ from typing import Protocol
 
 from agent.assessment import Assessment, assess, read_symptoms
 from agent.launch import Report
-from agent.progress import Listener, Part, TrialEnded, TrialProgressed, TrialStarted
+from agent.progress import Listener, Notice, Part, TrialEnded, TrialProgressed, TrialStarted
 from agent.workload import Outcome, TrialSpec
 from probes.base import Probe
 from probes.objective import Objective
@@ -119,7 +119,6 @@ class Trials:
     def start(self, treatment: Treatment, seed: int, part: Part) -> int:
         """Send a trial to a host; returns its number."""
         number = len(self._parts)
-        self._parts[number] = part
         self._listener(TrialStarted(number, describe(treatment), seed, part))
         spec = TrialSpec(number, treatment, seed, self._prefix)
         known = self._known.get(spec.key)
@@ -129,11 +128,20 @@ class Trials:
             self._recalled.append(replace(known, spec=spec))
         else:
             self._launcher.submit(spec)
+        self._parts[number] = part
         return number
 
     def cancel(self, number: int) -> None:
         """End a running trial; its outcome is ``cancelled``."""
         self._launcher.cancel(number)
+
+    def stop(self) -> None:
+        """End all that runs or waits, and wait for it: it has cost something, and tells nothing."""
+        started = set(self._parts)
+        for number in started - set(self.outcomes):
+            self.cancel(number)
+        while started - set(self.outcomes):
+            self.next()
 
     def next(self, watch: Watcher | None = None) -> Outcome:
         """Wait for the next trial to end.
@@ -218,6 +226,8 @@ class Trials:
     def _tell_progress(self, number: int, event: Event) -> None:
         if event["event"] == "progress":
             self._listener(TrialProgressed(number, event["step"], None))
+        elif event["event"] == "note" and "host" in event:
+            self._listener(Notice(f"#{number} is {event['text']}"))
         elif event["event"] == "metric" and self.objective is not None:
             if event["name"] == self.objective.name:
                 self._listener(TrialProgressed(number, event["step"], event["value"]))

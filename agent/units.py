@@ -44,14 +44,25 @@ def list_command(as_json: bool) -> None:
 @click.argument("unit", metavar="CODE|NAME")
 def explain_command(unit: str) -> None:
     """Explain a probe or a remedy."""
-    probes, remedies = registries()
-    found = look_up(unit, probes, remedies)
-    click.secho(f"{found.code} {found.name}", bold=True)
-    for line in inspect.cleandoc(type(found).__doc__ or "").replace("``", "`").splitlines():
+    title, page, relations = explanation(unit)
+    click.secho(title, bold=True)
+    for line in page:
         click.secho(line, bold=bool(re.fullmatch(r"(#+ )?[A-Z][\w ]*:?", line)))
     click.echo()
-    for line in _relations(found, remedies):
+    for line in relations:
         click.echo(line)
+
+
+def explanation(key: str) -> tuple[str, list[str], list[str]]:
+    """Title, page and relations of the probe or remedy with this code or name.
+
+    Raises:
+        UsageError: There is none.
+    """
+    probes, remedies = registries()
+    found = look_up(key, probes, remedies)
+    page = inspect.cleandoc(type(found).__doc__ or "").replace("``", "`").splitlines()
+    return f"{found.code} {found.name}", page, list(_relations(found, remedies))
 
 
 def registries() -> tuple[Registry[Probe], Registry[Remedy]]:
@@ -114,10 +125,11 @@ def _relations(unit: Probe | Remedy, remedies: Iterable[Remedy]) -> Iterator[str
     treated = sorted(unit.treats, key=lambda code: -unit.treats[code])
     yield f"Treats, likeliest first: {', '.join(treated)}"
     for name, dimension in unit.space.items():
-        yield f"Parameter {name}: {_values(dimension)}"
+        yield f"Parameter {name}: {values(dimension)}"
 
 
-def _values(dimension: Choice | Range) -> str:
+def values(dimension: Choice | Range) -> str:
+    """The values of a parameter, for a reader."""
     from remedies.space import Choice
 
     if isinstance(dimension, Choice):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import multiprocessing
 import multiprocessing.forkserver
+import multiprocessing.util
 import os
 import queue
 import shutil
+import socket
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -20,7 +22,7 @@ from agent.inside.errors import one_line
 from agent.inside.isolation import die_with_parent
 from agent.inside.job import Job
 from agent.inside.watch import EventPipe, Watch, tail, vanished
-from agent.snapshot import Snapshot
+from agent.snapshot import LARGE, Snapshot
 from agent.workload import TrialSpec, Workload
 from probes.trace import Ending, Event
 
@@ -57,8 +59,19 @@ class Keeper:
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["agent.inside.preload"])
 
-    def check(self) -> str:
-        """Start the forkserver; says in one line why trials cannot run here, or nothing."""
+    def check(self, linked: Sequence[str] = ()) -> str:
+        """Start the forkserver; says in one line why trials cannot run here, or nothing.
+
+        Args:
+            linked: Files that are read where they lie, and must be there.
+        """
+        for path in linked:
+            if not os.path.exists(path):
+                return (
+                    f"{path} is not there on node {socket.gethostname()}: files of "
+                    f"{LARGE // 2**20} MiB and more, and those outside of the working directory, "
+                    "are read by their path"
+                )
         reader, writer = self._context.Pipe(duplex=False)
         child = self._context.Process(target=process.check, args=(writer,))
         try:
@@ -73,6 +86,26 @@ class Keeper:
     def use(self, snapshot: Snapshot) -> None:
         """Take other files for the trials from now on."""
         self._snapshot = snapshot
+
+    def renew(self, snapshot: Snapshot, workload: Workload, environment: Mapping[str, str]) -> None:
+        """Take the trials of another workload from now on, whose limits have as many cores."""
+        self.rest()
+        self._snapshot, self._workload = snapshot, workload
+        self._environment = dict(environment)
+
+    def rest(self) -> None:
+        """End the running trial, if there is one, and forget what was not collected of it.
+
+        Raises:
+            TimeoutError: It does not end.
+        """
+        self.cancel()
+        if self._thread is not None:
+            self._thread.join(timeout=5)
+            if self._thread.is_alive():
+                raise TimeoutError("a trial does not end")
+            self._thread = None
+        self.collect(0)
 
     def start(self, spec: TrialSpec) -> None:
         """Start a trial; the one before must have ended."""
@@ -106,6 +139,8 @@ class Keeper:
         multiprocessing.forkserver._forkserver._stop()  # type: ignore[attr-defined]
         os.chdir("/")
         shutil.rmtree(self._root, ignore_errors=True)
+        # Ray kills this process, so that multiprocessing cannot clear up at its exit.
+        shutil.rmtree(multiprocessing.util.get_temp_dir(), ignore_errors=True)
 
     def _run(self, spec: TrialSpec) -> None:
         scratch = self._root / str(spec.number)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.diagnosis import Diagnosis, read_diagnosis
-from agent.errors import AgentError, InfrastructureError, UsageError, first_line
+from agent.errors import AgentError, UsageError, first_line
 from agent.ledger.client import connect, user_name
 from agent.ledger.lookup import read_outcome
 from agent.ledger.records import spec_of
@@ -184,5 +184,4 @@ class Archive:
         except AgentError:
             raise
         except Exception as error:
-            told = f"MLflow at {self._store.shown} failed: {first_line(error)}"
-            raise InfrastructureError(told) from error
+            raise self._store.failure(first_line(error)) from error

@@ -124,7 +124,10 @@ class Book:
         )
         for run in runs:
             tags = run.data.tags
-            if run.info.status == "RUNNING" or tags.get("agent.ending") == "cancelled":
+            if run.info.status == "RUNNING":  # Cut off while it was written: it is written anew.
+                self._client.delete_run(run.info.run_id)
+                continue
+            if tags.get("agent.ending") == "cancelled":
                 continue
             outcome = read_outcome(self._client, run)
             self._trials[run.info.run_id] = TrialRecord(outcome, tags["agent.part"])

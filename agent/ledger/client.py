@@ -33,6 +33,8 @@ def connect(store: Store) -> MlflowClient:
 
     for logger in ("mlflow", "alembic"):
         logging.getLogger(logger).setLevel(logging.ERROR)
+    # Tells with a traceback what it raises, too, such as a full disk.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     return MlflowClient(tracking_uri=store.uri, registry_uri=store.uri)
 
 

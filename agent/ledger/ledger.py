@@ -15,7 +15,7 @@ from pathlib import Path
 
 from agent.artifacts import prepare
 from agent.diagnosis import Diagnosis, LedgerEntry, Tried
-from agent.errors import AgentError, InfrastructureError, first_line
+from agent.errors import AgentError, first_line
 from agent.experience import NONE, Experience
 from agent.ledger.book import Book
 from agent.ledger.records import AbortRecord, FinishRecord, Record, StartRecord, TrialRecord
@@ -42,6 +42,7 @@ class Ledger:
         self._thread: threading.Thread | None = None
         self._error: Exception | None = None
         self._spooled: Path | None = None
+        self._lost: OSError | None = None  # why not even files took something
         self._known: list[Outcome] = []
         self._book: Book | None = None
         self._experience = NONE
@@ -97,6 +98,12 @@ class Ledger:
             raise
 
     @property
+    def settled(self) -> LedgerEntry | None:
+        """The entry where there is one by now; None else, without waiting."""
+        done = self._entry.done() and self._entry.exception() is None
+        return self._entry.result() if done else None
+
+    @property
     def experience(self) -> Experience:
         """What earlier diagnoses say, where they are to count; waits until they are read."""
         return self._experience if self.entry else NONE
@@ -143,8 +150,9 @@ class Ledger:
         if isinstance(error, AgentError):
             return error
         instead = f"; what it did not take is in {self._spooled}" if self._spooled else ""
-        told = f"MLflow at {self._store.shown} failed: {first_line(error)}{instead}"
-        return InfrastructureError(told)
+        if self._lost is not None:
+            instead = f"; {self._spool} failed, too ({self._lost}): the record is incomplete"
+        return self._store.failure(f"{first_line(error)}{instead}")
 
     def _work(self, start: StartRecord) -> None:
         """The thread: write one record after the other, to MLflow or else to files."""
@@ -173,8 +181,8 @@ class Ledger:
         name = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}" if failed else self.entry.run_id
         folder = self._spooled or self._spool / name
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # Arguments may be secret.
             record.spool(folder)
             self._spooled = folder
         except OSError as error:
-            self._error = error
+            self._lost = error

@@ -8,10 +8,11 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent.errors import InfrastructureError, UsageError
+from agent import artifacts
+from agent.errors import UsageError
 from agent.experience import NONE, Experience, gather
 from agent.ledger.client import PAGE, connect, pages
-from agent.ledger.records import spec_of
+from agent.ledger.records import JOB, spec_of
 from agent.store import Store
 from agent.trace_file import REST, TABLE, read_trace
 from agent.workload import Outcome
@@ -64,6 +65,49 @@ def evidence(client: MlflowClient, experiment: str) -> Iterator[tuple[str, str]]
         yield run.data.tags["agent.evidence"], run.data.tags.get("agent.review", "")
 
 
+def run_of_job(job: str, experiment: str, tracking_uri: str | None, directory: Path) -> str | None:
+    """The run of the diagnosis that was begun for a job of the service, if there is one.
+
+    Args:
+        job: The job.
+        experiment: Name of the experiment.
+        tracking_uri: MLflow store; None for SQLite in ``directory``.
+        directory: Folder of the store.
+    """
+    store = Store.locate(tracking_uri, directory)
+    store.check()
+    with store.first_use():
+        client = connect(store)
+        found = client.get_experiment_by_name(experiment)
+    if found is None:
+        return None
+    runs = client.search_runs(
+        [found.experiment_id],
+        f"tags.`{JOB}` = '{job}'",
+        max_results=1,
+        order_by=["attributes.start_time DESC"],
+    )
+    return str(runs[0].info.run_id) if runs else None
+
+
+def page_of(run_id: str, tracking_uri: str | None, directory: Path) -> str | None:
+    """The page of a diagnosis as it was recorded; None where there is none.
+
+    Args:
+        run_id: Run of the diagnosis.
+        tracking_uri: MLflow store; None for SQLite in ``directory``.
+        directory: Folder of the store.
+    """
+    client = connect(Store.locate(tracking_uri, directory))
+    page = f"{artifacts.FOLDER}/{artifacts.PAGE}"
+    with tempfile.TemporaryDirectory(prefix="agent-page-") as folder:
+        try:
+            file = client.download_artifacts(run_id, page, folder)
+            return Path(file).read_text("utf-8")
+        except Exception:  # It was not made, or not recorded: the diagnosis has it all.
+            return None
+
+
 def params_of(run_id: str, tracking_uri: str | None, directory: Path) -> dict[str, str]:
     """The parameters that a run of the store has logged.
 
@@ -89,7 +133,7 @@ def params_of(run_id: str, tracking_uri: str | None, directory: Path) -> dict[st
                 raise UsageError(
                     f"--good-run: there is no run {run_id} in {store.shown}"
                 ) from error
-            raise InfrastructureError(f"MLflow at {store.shown} failed: {error.message}") from error
+            raise store.failure(str(error.message)) from error
     if not params:
         raise UsageError(f"--good-run: the run {run_id} has logged no parameters")
     return params

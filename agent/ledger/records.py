@@ -21,6 +21,8 @@ from agent.workload import Outcome, TrialSpec
 from probes.trace import Series, Status
 from remedies.treatment import CONTROL, describe
 
+JOB = "agent.job"
+"""Tag of a diagnosis with the job of the service that it was made for."""
 MAX_TAG = 8000  # characters, of MLflow's databases
 MAX_PARAM = 6000
 _MAX_POINTS = 2000  # of one curve; the trace file has them all
@@ -65,8 +67,8 @@ class StartRecord:
     def tags(self) -> dict[str, str]:
         """Tags of the run."""
         script, subject = self.request.workload.script, self.request.subject
-        about = {"agent.subject": subject} if subject else {}
-        return about | {
+        about = {"agent.subject": subject, JOB: self.request.job}
+        return {name: told for name, told in about.items() if told} | {
             "agent.verdict": "running",
             "agent.script": str(script),
             "agent.files": self.digest,
@@ -99,8 +101,9 @@ class StartRecord:
         return {name: str(value) for name, value in given.items() if value not in ("", None)}
 
     def spool(self, folder: Path) -> None:
-        """Write it to files."""
-        (folder / "request.json").write_text(self.request.model_dump_json(indent=1))
+        """Write it to files; addresses of databases may have passwords, and are not needed."""
+        hidden = self.request.model_copy(update={"tracking_uri": None, "storage": None})
+        _write(folder / "request.json", hidden.model_dump_json(indent=1))
 
 
 @dataclass(frozen=True)
@@ -199,7 +202,7 @@ class TrialRecord:
             "started": self.outcome.started,
             "seconds": self.outcome.seconds,
         }
-        (folder / "run.json").write_text(json.dumps(about, indent=1))
+        _write(folder / "run.json", json.dumps(about, indent=1))
 
 
 @dataclass(frozen=True)
@@ -299,7 +302,7 @@ class FinishRecord:
     def spool(self, folder: Path) -> None:
         """Write it to files."""
         for name, text in {**self.files, "report.md": self.markdown}.items():
-            (folder / name).write_text(text, encoding="utf-8")
+            _write(folder / name, text)
 
 
 @dataclass(frozen=True)
@@ -321,7 +324,7 @@ class AbortRecord:
 
     def spool(self, folder: Path) -> None:
         """Write it to files."""
-        (folder / "abort.json").write_text(json.dumps(asdict(self)))
+        _write(folder / "abort.json", json.dumps(asdict(self)))
 
 
 Record = StartRecord | TrialRecord | FinishRecord | AbortRecord
@@ -352,6 +355,17 @@ def clean_key(key: str) -> str:
     """
     key = re.sub(r"[^\w\-. /:]", "_", key, flags=re.ASCII)[:250]
     return "/".join(part for part in key.split("/") if part not in ("", ".", "..")) or "_"
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file as a whole or not at all: nothing half-written is taken for true."""
+    part = path.with_name(f"{path.name}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def _thinned(series: Series) -> Iterable[tuple[int, float]]:

@@ -18,11 +18,13 @@ class Policy(ABC):
         name: Stable name, as ``agent diagnose --policy`` takes it.
         code: The same; policies have no numbers.
         talks: Whether it speaks with the user in the terminal while it plays.
+        confirms: Whether confirming is its own affair: nothing is confirmed after it has played.
     """
 
     name: ClassVar[str]
     code: ClassVar[str]
     talks: ClassVar[bool] = False
+    confirms: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
         cls.code = getattr(cls, "name", "")

@@ -145,11 +145,14 @@ def _terms(
 ) -> Terms:
     import psutil
 
+    from agent.cluster import address_of
     from agent.triage.rerun import Terms
 
     names = ("budget", "time_budget", "timeout", "max_steps", "seeds", "slots", "address")
     options = {name.replace("_", "-"): asked[name] for name in names if asked[name] is not None}
-    options["memory"] = memory or int(0.8 * psutil.virtual_memory().total)
+    here = address_of(asked["address"]) == "local"  # The memory of other machines is not known.
+    if memory or here:
+        options["memory"] = memory or int(0.8 * psutil.virtual_memory().total)
     # A diagnosis may take its time for the trials; much more than that, and it hangs.
     longest = 2 * (asked["time_budget"] or 3600.0)
     told = {name: str(value) for name, value in options.items()}

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from agent.recorder.facts import code_state, git
 from agent.redact import HIDDEN
+from agent.rooted import NotThere, Outside, resolve_below
 from agent.triage.runs import Run
 
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
@@ -85,12 +86,11 @@ def _below(root: Path, text: str, what: str) -> Path:
     if not path.is_absolute():
         raise Refused(f"its {what} was not noted")
     try:
-        path = path.resolve(strict=True)
-    except (OSError, RuntimeError, ValueError) as error:
+        return resolve_below(root, path)
+    except NotThere as error:
         raise Refused(f"its {what} is gone: {text}") from error
-    if not path.is_relative_to(root.resolve()):
-        raise Refused(f"its {what} is not below {root.resolve()} (--root)")
-    return path
+    except Outside as error:
+        raise Refused(f"its {what} is not below {root.resolve()} (--root)") from error
 
 
 def _differing_commit(run: Run, script: Path) -> str:

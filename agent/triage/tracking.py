@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from agent.errors import InfrastructureError, UsageError
+from agent.errors import UsageError
 from agent.ledger.client import PAGE, connect, experiment_id, pages, user_name
 from agent.store import Store
 from agent.triage.runs import Run
@@ -144,7 +144,7 @@ class Tracking:
             text = str(error.message).splitlines()[0]
             if error.error_code == "INVALID_PARAMETER_VALUE":
                 raise UsageError(f"MLflow does not understand: {text}") from error
-            raise InfrastructureError(f"MLflow at {self.store.shown} failed: {text}") from error
+            raise self.store.failure(text) from error
 
 
 def open_tracking(tracking_uri: str | None, directory: Path) -> Tracking:

@@ -26,13 +26,13 @@ def main(arguments: list[str]) -> int:
     die_with_parent()
     if os.getppid() != int(parent):  # It has died before that line.
         return 4
-    _limit_processes(int(processes))
+    limit_processes(int(processes))
     from agent.cli import main as agent
 
     return agent(command)
 
 
-def _limit_processes(more: int) -> None:
+def limit_processes(more: int) -> None:
     """Let no script fork without end: the limit counts all threads of the user."""
     own = os.getuid()
     running = 0

@@ -1,12 +1,8 @@
 import hashlib
 import json
 import os
-import socket
-import subprocess
 import sys
-import tempfile
 import textwrap
-import time
 import tomllib
 import types
 from collections.abc import Callable, Iterator
@@ -14,12 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from agent.cluster import connected
 from agent.diagnosis import Diagnosis, WorkloadSummary
-from agent.launch import Launcher, connected
+from agent.launch import Launcher
 from agent.progress import Listener, PartStarted, Progress
 from agent.request import Request
 from agent.snapshot import LARGE, Snapshot
 from agent.workload import Limits, Outcome, TrialSpec, Workload
+from tests.engines import mlflow_server, postgres  # noqa: F401  # fixtures
+from tests.machines import started
 
 NASTY = "net[bold]x[/bold]\x1b[31m|<b>*_`\u202e\n# h"
 Write = Callable[[str, str], Path]
@@ -47,43 +46,11 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return os.environ | {"PYTHONPATH": f"{folder}{os.pathsep}{root}"}
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def cluster() -> Iterator[str]:
-    """Address of a cluster of one node."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with tempfile.TemporaryDirectory(
-        prefix="ray-", dir="/tmp", ignore_cleanup_errors=True
-    ) as folder:
-        head = subprocess.Popen(
-            [
-                Path(sys.executable).parent / "ray",
-                *("start", "--head", "--block", f"--port={port}", "--num-cpus=2"),
-                *("--node-ip-address=127.0.0.1", "--include-dashboard=false"),
-                f"--temp-dir={folder}",
-            ],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            _wait_for(port)
-            yield f"127.0.0.1:{port}"
-        finally:
-            # Not "ray stop", which ends every other Ray of this machine, too.
-            head.terminate()
-            head.wait(30)
-
-
-def _wait_for(port: int) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
-        except OSError:
-            time.sleep(0.2)
-    raise TimeoutError("the cluster does not start")
+    """Address of a cluster of one node with two cores, where nothing runs between tests."""
+    with started(cpus=2) as machines:
+        yield machines.address
 
 
 @pytest.fixture

@@ -111,3 +111,40 @@ def test_a_diagnosis_that_still_runs_is_left_alone(spooled: Path, client: Any) -
     os.utime(folder, (long_ago, long_ago))
     (delivery,) = deliver(spooled, client.tracking_uri, "agent")
     assert client.get_run(delivery.run_id).info.status == "KILLED"
+
+
+def test_no_password_is_spooled(tmp_path: Path) -> None:
+    addresses = {"tracking_uri": "http://me:unsaid@127.0.0.1:9", "storage": "x://me:unsaid@db/x"}
+    ledger = Ledger(AWAY, "agent", tmp_path)
+    ledger.open(make_request().model_copy(update=addresses))
+    ledger.abort("enough")
+    ledger.close()
+    (folder,) = (tmp_path / "spool").iterdir()
+    assert folder.stat().st_mode & 0o077 == 0
+    texts = [file.read_text() for file in folder.iterdir()]
+    assert len(texts) == 2 and not any("unsaid" in text for text in texts)
+
+
+def test_a_spool_that_takes_nothing_is_told(tmp_path: Path) -> None:
+    (tmp_path / "spool").write_text("in the way")
+    ledger = Ledger(AWAY, "agent", tmp_path)
+    ledger.open(make_request())
+    ledger.finish(make_diagnosis(), "it")
+    with pytest.raises(InfrastructureError, match="spool failed, too .*the record is incomplete"):
+        ledger.close()
+
+
+def test_a_trial_that_was_cut_off_in_mlflow_is_recorded_anew(spooled: Path, client: Any) -> None:
+    """MLflow went away while it took the trial: what it has of it is not taken for the trial."""
+    ledger = Ledger(client.tracking_uri, "agent", spooled)
+    entry = ledger.start(make_request())
+    ledger.close()
+    tags = {"mlflow.parentRunId": entry.run_id, "agent.trial": "0"}
+    half = client.create_run(entry.experiment_id, tags=tags).info.run_id
+    (folder,) = (spooled / "spool").iterdir()
+    (folder / "run-id").write_text(entry.run_id)
+    (delivery,) = deliver(spooled, client.tracking_uri, "agent")
+    trials = nested(client, entry.experiment_id, delivery.run_id)
+    assert half not in {trial.info.run_id for trial in trials}
+    assert sorted(trial.data.tags["agent.trial"] for trial in trials) == ["0", "1"]
+    assert {trial.info.status for trial in trials} == {"FINISHED"}

@@ -9,7 +9,7 @@ from agent.trials import Trials
 from agent.workload import Outcome, TrialSpec
 from probes.base import Probe
 from probes.objective import Objective
-from probes.trace import Trace
+from probes.trace import Event, Trace
 from remedies.treatment import CONTROL, Action
 
 
@@ -61,3 +61,36 @@ def test_a_trial_of_an_earlier_diagnosis_is_taken_over_and_recorded() -> None:
     assert found.recalled == "run-7" and found.spec == TrialSpec(0, CONTROL, 5) == asked[0]
     assert [each.recalled for each in recorded] == ["run-7"]
     assert trials.run([(CONTROL, 5)], "search") == [found] and len(asked) == 1
+
+
+def test_what_is_stopped_has_cost_something_and_is_no_control() -> None:
+    launcher = Hanging()
+    recorded: list[Outcome] = []
+    trials = Trials(
+        launcher, lambda progress: None, lambda outcome, part: recorded.append(outcome), []
+    )
+    numbers = [trials.start(CONTROL, seed, "confirm") for seed in (1, 2)]
+    trials.stop()
+    assert not launcher.running and sorted(trials.outcomes) == numbers
+    assert trials.controls == {} and len(recorded) == 2 and trials.spent == 2
+    trials.stop()
+
+
+class Hanging:
+    """A launcher of which no trial ends unless it is cancelled."""
+
+    slots = 1
+
+    def __init__(self) -> None:
+        self.running: dict[int, TrialSpec] = {}
+        self._ended: list[tuple[int, Event | Outcome]] = []
+
+    def submit(self, spec: TrialSpec) -> None:
+        self.running[spec.number] = spec
+
+    def cancel(self, number: int) -> None:
+        events: list[Event] = [{"event": "ending", "status": "cancelled", "steps": 1}]
+        self._ended.append((number, Outcome(self.running.pop(number), Trace.of(events))))
+
+    def poll(self) -> list[tuple[int, Event | Outcome]]:
+        return [self._ended.pop(0)]

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -34,6 +35,7 @@ from agent.workload import Limits, Outcome, TrialSpec, Workload
 from probes.symptom import Symptom
 from probes.trace import Trace
 from remedies.treatment import Action
+from tests.agent.conftest import NASTY
 
 SWAP = (Action(remedy="R101", name="swap-norm", target="net.1", params={"to": "layer"}),)
 DROP = (Action(remedy="R103", name="drop-term", target="kl"),)
@@ -315,6 +317,33 @@ class TestTrials:
         expected, trace = make_trace(level=0.8), read_trace(folder / "trace.parquet")
         assert trace.metrics == expected.metrics
         assert trace.modules == expected.modules
+
+
+def test_artifacts_have_names_that_we_chose(home, client, nasty):
+    """Whatever a script calls its modules, metrics and treatments."""
+    ledger = Ledger(None, "nasty", home)
+    entry = ledger.start(make_request())
+    trace = Trace.of(
+        [
+            {"event": "module", "where": "../../etc/passwd", "type": NASTY, "parameters": 1},
+            {"event": "metric", "step": 1, "name": "../../../val_acc", "value": 0.5},
+            {"event": "ending", "status": "completed", "steps": 1},
+        ]
+    )
+    evil = nasty.tried[0].treatment
+    ledger.record(Outcome(TrialSpec(0, evil), trace, started=1.7e9, seconds=1.0), "search")
+    ledger.finish(nasty, "it")
+    ledger.close()
+    runs = client.search_runs([entry.experiment_id])
+    names = {name for run in runs for name in every_artifact(client, run.info.run_id)}
+    assert {"diagnosis.json", "report/report.html", "trace.json", "trace.parquet"} <= names
+    ours = r"(report/)?[a-z-]+\.(html|json|md|parquet|patch|png)"
+    assert [name for name in names if not re.fullmatch(ours, name)] == []
+
+
+def every_artifact(client, run_id, folder=None):
+    for entry in client.list_artifacts(run_id, folder):
+        yield from every_artifact(client, run_id, entry.path) if entry.is_dir else [entry.path]
 
 
 def test_a_diagnosis_that_dies_is_marked(home, client):

@@ -17,9 +17,10 @@ import pytest
 from agent.errors import InfrastructureError
 from agent.store import Store
 from agent.triage import lease as module
-from agent.triage.lease import take
+from agent.triage.lease import Lease, take
 from agent.triage.runs import LEASE, VERDICT, Run
-from agent.triage.tracking import Tracking
+from agent.triage.tracking import Tracking, open_tracking
+from tests.engines import MlflowServer
 
 ROOT = Path(__file__).parents[3]
 Log = Callable[..., Run]
@@ -99,6 +100,31 @@ def test_one_of_many_gets_it_in_a_database(tracking: Tracking, log: Log) -> None
         thread.join()
     assert len(got) == 6
     assert sum(lease is not None for lease in got) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("engines")
+def test_one_of_many_gets_it_on_a_server(mlflow_server: MlflowServer, tmp_path: Path) -> None:
+    tracking = open_tracking(mlflow_server.uri, tmp_path)
+    run_id = tracking.create("leases", "wanted", {})
+    got: list[Any] = []
+
+    def want() -> None:
+        try:
+            got.append(take(open_tracking(mlflow_server.uri, tmp_path), run_id, 60.0))
+        except InfrastructureError as error:
+            got.append(error)
+
+    threads = [threading.Thread(target=want) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (lease,) = [one for one in got if isinstance(one, Lease)]
+    assert lease.held and lease.renew()
+    assert take(tracking, run_id, 60.0) is None
+    lease.release()
+    assert tracking.run(run_id).tags[LEASE] == ""
 
 
 def test_a_lease_that_ran_out_is_taken_over(tracking: Tracking, log: Log) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from agent.triage.recipe import Refused, find_recipe, laid_out
+from agent.triage.rerun import Terms, command_line
 from agent.triage.runs import Run
 
 Noted = Callable[..., dict[str, str]]
@@ -60,6 +62,18 @@ def test_refused(
     script = write("train.py", "print(1)")
     with pytest.raises(Refused, match=reason):
         find_recipe(run_with(noted(script) | noted(script, **changes)), project)
+
+
+@pytest.mark.parametrize("ours", [{}, {"python": "/opt/venv/bin/python"}])
+def test_the_interpreter_is_ours_or_the_users(
+    project: Path, write: Write, noted: Noted, ours: dict[str, str]
+) -> None:
+    """Never the one that the run was recorded with, which is whatever its tag says."""
+    tags = noted(write("train.py", "print(1)"), python="/tmp/evil", interpreter="/tmp/evil")
+    recipe = find_recipe(run_with(tags), project)
+    words = command_line(recipe, Terms("http://x", **ours), {}, project / "told.json")
+    assert words[:4] == [ours.get("python", sys.executable), "-P", "-m", "agent.triage.worker"]
+    assert not any("evil" in word for word in words)
 
 
 def test_one_of_several_runs_is_refused(project: Path, write: Write, noted: Noted) -> None:

@@ -110,8 +110,8 @@ def test_it_does_not_take_for_ever(terms: Terms, recipe: Recipe, tmp_path: Path)
 def test_the_worker_has_a_limit_of_processes_and_dies_with_its_parent(tmp_path: Path) -> None:
     code = (
         "import resource, sys\n"
-        "from agent.triage.worker import _limit_processes\n"
-        "_limit_processes(100)\n"
+        "from agent.triage.worker import limit_processes\n"
+        "limit_processes(100)\n"
         "print(resource.getrlimit(resource.RLIMIT_NPROC)[0])\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)

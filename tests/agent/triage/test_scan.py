@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import math
 import os
+import re
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +18,7 @@ from agent.triage.runs import VERDICT, Run
 from agent.triage.scan import Scan, Selection
 from agent.triage.tracking import Tracking
 
+ROOT = Path(__file__).parents[3]
 Log = Callable[..., Run]
 
 
@@ -126,3 +131,25 @@ def test_a_run_that_is_entered_late_is_not_lost(log: Log, kinds: Kinds) -> None:
     assert kinds(settle=True) == []
     log("FAILED", ago=1800)
     assert kinds() == ["crashed"]
+
+
+def scanned(runs: int) -> tuple[float, int]:
+    """Seconds of the processor and MiB that a scan takes, the making of the store included."""
+    command = [sys.executable, "-m", "tests.benchmarks.triage_scan", str(runs)]
+    before = os.times().children_user
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    first, again = told.splitlines()
+    assert first.startswith(f"{runs} runs seen, {runs // 500} need help")
+    assert again.startswith("0 runs seen")
+    memory = re.search(r"([+-]\d+) MiB$", first)
+    assert memory is not None
+    return os.times().children_user - before, int(memory[1])
+
+
+@pytest.mark.slow
+def test_a_long_history_is_read_in_seconds_with_flat_memory() -> None:
+    """To keep what is read would take 9 MiB for each 1,000 runs."""
+    _, little = scanned(1000)
+    seconds, much = scanned(5000)
+    assert much - little < 18  # 4 x 9 is 36
+    assert seconds < 60

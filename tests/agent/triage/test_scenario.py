@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from tests.engines import MlflowServer
+
 Run = Any
 
 SCRIPT = """
@@ -58,13 +60,31 @@ SCRIPT = """
 
 
 class Project:
-    """A folder with a script, its store, and an environment that has our package."""
+    """A folder with a script, its store, and an environment that has our package.
 
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+    Args:
+        folder: Where the script is to lie.
+        environment: Of the processes.
+        uri: The store; None for a file in the folder.
+        experiment: Of the script, where it shares the store with others.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        environment: dict[str, str],
+        uri: str | None = None,
+        experiment: str | None = None,
+    ) -> None:
         self.folder = folder
-        self.uri = f"sqlite:///{folder}/runs.db"
+        self.experiment = experiment or "Default"
+        self.recorded_in = f"diagnoses of {experiment}" if experiment else "agent"
+        ours = (f"--experiment={self.experiment}", f"--record-in={self.recorded_in}")
+        self._options = ours if experiment else ()
+        self.uri = uri or f"sqlite:///{folder}/runs.db"
         self.environment = environment | {
             "MLFLOW_TRACKING_URI": self.uri,
+            "MLFLOW_EXPERIMENT_NAME": self.experiment,
             "AGENT_HOME": str(folder.parent / "home"),
             "PWD": str(folder),
             "OMP_NUM_THREADS": "1",
@@ -94,7 +114,7 @@ class Project:
 
     def triage(self, *options: str) -> subprocess.Popen[str]:
         code = "import sys; from agent.cli import main; sys.exit(main())"
-        return self.start("-c", code, "triage", *options)
+        return self.start("-c", code, "triage", *self._options, *options)
 
     @property
     def client(self) -> Any:
@@ -103,10 +123,11 @@ class Project:
         return MlflowClient(self.uri)
 
     def runs(self) -> dict[str, Run]:
-        return {run.info.run_name: run for run in self.client.search_runs(["0"])}
+        experiment = self.client.get_experiment_by_name(self.experiment).experiment_id
+        return {run.info.run_name: run for run in self.client.search_runs([experiment])}
 
     def diagnoses(self) -> Iterator[Run]:
-        experiment = self.client.get_experiment_by_name("agent")
+        experiment = self.client.get_experiment_by_name(self.recorded_in)
         if experiment is None:
             return
         for run in self.client.search_runs([experiment.experiment_id]):
@@ -207,3 +228,34 @@ def test_each_run_that_needs_help_gets_one_diagnosis(project: Project) -> None:
     assert "0 need help" in again.communicate(timeout=300)[0]
     assert again.returncode == 0
     assert os.listdir(project.folder).count("last.txt") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("engines")
+def test_two_at_once_on_a_server_diagnose_each_run_once(
+    tmp_path: Path, installed: dict[str, str], mlflow_server: MlflowServer, cluster: str
+) -> None:
+    """Here no lock on a file helps: what decides is the lease in the tags of the server's runs."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    project = Project(folder, installed, mlflow_server.uri, "over the server")
+    for name in ("one", "two"):
+        project.train(name, "--top", "5")
+    assert {run.info.status for run in project.runs().values()} == {"FAILED"}
+
+    both = [project.triage(f"--address={cluster}", "--slots=1") for _ in range(2)]
+    told = "".join(process.communicate(timeout=300)[0] for process in both)
+    last = project.triage(f"--address={cluster}", "--slots=1")  # What was held a moment ago.
+    told += last.communicate(timeout=300)[0]
+    assert {process.returncode for process in (*both, last)} <= {0, 1}, told
+
+    runs, found = project.runs(), list(project.diagnoses())
+    subjects = sorted(run.data.tags["agent.subject"] for run in found)
+    assert subjects == sorted(run.info.run_id for run in runs.values()), told
+    for run in runs.values():
+        tags = run.data.tags
+        assert tags["agent.triage.verdict"] == "failed" and not tags["agent.triage.lease"]
+        assert "RuntimeError" in tags["mlflow.note.content"]
+        assert f"{project.uri}/#/experiments/" in tags["mlflow.note.content"]
+        diagnosis = project.client.get_run(tags["agent.triage.diagnosis"]).data.tags
+        assert run.info.run_id in diagnosis["mlflow.note.content"]

@@ -1,0 +1,101 @@
+"""A diagnosis that is interrupted, or has no disk any more: a clear end, nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+
+from tests.agent.test_controller import training
+from tests.agent.test_launch import gone, processes_of
+from tests.machines import can_mount, on_a_small_disk
+
+pytestmark = pytest.mark.slow
+
+CHILD = """
+    import subprocess, sys
+    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)", sys.argv[1]])
+"""
+CHECK = "assert loss.item() < 1e9, 'diverged'"
+SLOW = f"time.sleep(0.02); {CHECK}"
+
+
+def test_ctrl_c_tells_what_is_known_and_leaves_nothing(tmp_path: Path) -> None:
+    marker = f"marker-{tmp_path.name}-{os.getpid()}"
+    script, home, scratch = (tmp_path / name for name in ("train.py", "home", "scratch"))
+    script.write_text(textwrap.dedent(CHILD + training(SLOW, rate=2.0)))
+    scratch.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "agent", "diagnose", "--slots=1", str(script), marker],
+        cwd=tmp_path,
+        env={**os.environ, "AGENT_HOME": str(home), "TMPDIR": str(scratch), "TEST_MARKER": marker},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "recovers" in line:
+            break
+    assert len(processes_of(marker)) > 5
+    os.killpg(process.pid, signal.SIGINT)  # As a terminal does: to all of them.
+    answer, said = process.communicate(timeout=120)
+    assert process.returncode == 130, said
+    assert "non-finite-training" in answer and "scale-learning-rate" in answer
+    last = said.strip().splitlines()[-1]
+    assert last.startswith("agent: interrupted; to go on: --resume ")
+    assert "Traceback" not in said
+    client: Any = MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
+    assert client.get_run(last.split()[-1]).info.status == "KILLED"
+    assert gone(marker, within=30), processes_of(marker)
+    assert {path.name.partition("_")[0] for path in scratch.iterdir()} <= {"torchinductor"}
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A disk for the agent's home that is soon full, and what is said of it."""
+
+    kilobytes: int
+    options: tuple[str, ...]
+    code: int
+    said: str
+
+
+@pytest.mark.parametrize(
+    "disk",
+    [
+        pytest.param(
+            Disk(4, ("--tracking-uri=sqlite:///../mlflow.db",), 4, "No space"), id="no-search"
+        ),
+        pytest.param(Disk(1024, (), 1, "the record is incomplete"), id="no-record"),
+    ],
+)
+def test_a_full_disk_is_a_clear_end(tmp_path: Path, cluster: str, disk: Disk) -> None:
+    if not can_mount():
+        pytest.skip("no small disk can be made here (unshare --mount)")
+    home, project = tmp_path / "home", tmp_path / "project"
+    home.mkdir()
+    project.mkdir()
+    (project / "train.py").write_text(textwrap.dedent(training(CHECK, rate=2.0)))
+    words = [sys.executable, "-m", "agent", "diagnose", f"--address={cluster}", "--slots=1"]
+    answer = subprocess.run(
+        [*on_a_small_disk(home, disk.kilobytes), *words, "--seeds=2", *disk.options, "train.py"],
+        cwd=project,
+        env={**os.environ, "AGENT_HOME": str(home)},
+        text=True,
+        capture_output=True,
+        timeout=300,
+    )
+    assert "unexpected" not in answer.stderr and "Traceback" not in answer.stderr
+    assert answer.returncode == disk.code, answer.stderr
+    assert disk.said in answer.stderr.strip().splitlines()[-1]
+    assert ("FIXED" in answer.stdout) == (disk.code == 1)
