@@ -184,4 +184,4 @@ def test_lines_to_paste_are_shown_as_text(
     fix = whole.fix.model_dump() | {"patch": None, "helpers": [helper]}
     found = Elements(make_page(evidence(fix=fix)).html)
     assert "To paste behind train.py:41" in found.text
-    assert "net(\n    </style></svg>" in found.text and "script" not in found.tags
+    assert "    </style></svg>" in found.text and "script" not in found.tags
