@@ -88,13 +88,14 @@ class Size:
         return wanted | ({"memory": float(self.memory)} if self.memory is not None else {})
 
 
-def resources() -> tuple[str, float, float]:
-    """Address, cores and GPUs of the Ray that this process is connected to."""
+def resources() -> tuple[str, float, float, float]:
+    """Address, cores, GPUs and bytes of memory of the Ray that this process is connected to."""
     import ray
 
     there: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     address: str = ray.get_runtime_context().gcs_address
-    return address, there.get("CPU", 0.0), there.get("GPU", 0.0)
+    cores, gpus, memory = (there.get(name, 0.0) for name in ("CPU", "GPU", "memory"))
+    return address, cores, gpus, memory
 
 
 def places(size: Size) -> int:

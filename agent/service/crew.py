@@ -13,15 +13,13 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import psutil
-
 from agent.errors import InfrastructureError
 from agent.service.settings import Settings
 
 _START = 300.0  # seconds that Ray, or the imports of a worker, may take
 _END = 40.0
 _MEMORY = 0.8
-"""Of the machine, for the trials of all workers."""
+"""Of what Ray has, for the trials of all workers."""
 _PAUSE = 5.0
 _LOOK = 0.3
 _SHORT = 30.0
@@ -98,11 +96,11 @@ class Crew:
         if "address" not in there:
             raise InfrastructureError(there.get("error", "Ray does not start"))
         self.size = self.wanted or max(1, there["cpus"] // 2)
-        memory = int(_MEMORY * psutil.virtual_memory().total / self.size)
+        memory = int(_MEMORY * there["memory"] / self.size)
         share = {
             "cpus": max(1, there["cpus"] // self.size),
             "gpus": there["gpus"] / self.size,
-            "memory": self.settings.bounds.memory or memory,
+            "memory": self.settings.bounds.memory or memory or None,
         }
         bounds = self.settings.bounds.model_copy(update=share)
         # Clients are held to the same from now on.

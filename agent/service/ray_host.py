@@ -35,8 +35,8 @@ def main(arguments: list[str]) -> int:
     limit_processes(_PROCESSES)
     try:
         with connected(address[0] if address else None, int(cpus)), terminated_as_interrupted():
-            where, cores, gpus = resources()
-            told = {"address": where, "cpus": int(cores), "gpus": gpus}
+            where, cores, gpus, memory = resources()
+            told = {"address": where, "cpus": int(cores), "gpus": gpus, "memory": memory}
             print(json.dumps(told), flush=True)
             threading.Event().wait()
     except AgentError as error:

@@ -16,7 +16,7 @@ from agent.service.settings import Bounds, Settings
 HOST = """
 import sys
 print("a library says something", flush=True)
-print('{"address": "here:1", "cpus": 8, "gpus": 2.0}', flush=True)
+print('{"address": "here:1", "cpus": 8, "gpus": 2.0, "memory": 1e10}', flush=True)
 sys.stdin.read()
 import time; time.sleep(60)
 """
@@ -87,6 +87,7 @@ def test_workers_share_what_ray_has() -> None:
         await _until(lambda: crew.ready == 4)
         told = Settings.model_validate_json(crew.started[-1][2])
         assert (told.address, told.bounds.cpus, told.bounds.gpus) == ("here:1", 2, 0.5)
+        assert told.bounds.memory == 2 * 10**9
         assert crew.settings == told and crew.trouble == ""
 
     _run(crew, check)
