@@ -53,7 +53,7 @@ class Desk:
         """Begin a diagnosis."""
         self._files += 1
         file = self.folder / f"{self._files}.json"
-        ours = ("diagnose", f"--json={file}", f"--address={self._cluster}", *FAST)
+        ours = ("diagnose", "--fresh", f"--json={file}", f"--address={self._cluster}", *FAST)
         return self._command(*ours, *options, script)
 
     def finish(self, process: subprocess.Popen[str]) -> Answer:
