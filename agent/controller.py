@@ -147,10 +147,11 @@ class Controller:
                     self._search_settings(trials, episode, differences)
                 if self._needs_trials(episode.findings):
                     self._search(episode)
-                self._begin("patch")
-                patched = offer_patch(
-                    episode.findings, self._request, snapshot, launcher, len(trials.outcomes)
-                )
+                if episode.findings.fix is not None:
+                    self._begin("patch")
+                    patched = offer_patch(
+                        episode.findings, self._request, snapshot, launcher, len(trials.outcomes)
+                    )
             except WorkloadError as failure:
                 error = str(failure)
             self._begin("record")
