@@ -59,7 +59,13 @@ class Cluster:
             node.wait()
 
     def diagnose(self, *options: str) -> subprocess.Popen[str]:
-        words = ("--fresh", "--seeds=2", f"--json={self.folder / 'told.json'}", *options, "train.py")
+        words = (
+            "--fresh",
+            "--seeds=2",
+            f"--json={self.folder / 'told.json'}",
+            *options,
+            "train.py",
+        )
         return subprocess.Popen(
             [sys.executable, "-m", "agent", "diagnose", f"--address={self.address}", *words],
             cwd=self.project,
