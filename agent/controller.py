@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from agent import conclusion
-from agent.cut_short import cut_short
+from agent.cut_short import cut_short, was_interrupted
 from agent.diagnosis import Cost, Diagnosis, LedgerEntry
 from agent.episode import Episode
 from agent.errors import InfrastructureError, WorkloadError
@@ -91,7 +91,8 @@ class Controller:
         try:
             diagnosis = self._run_trials(snapshot, ledger, differences)
         except BaseException as error:
-            ledger.abort(f"{type(error).__name__}: {error}")
+            killed = True if was_interrupted(error) else None
+            ledger.abort(f"{type(error).__name__}: {error}", killed)
             ledger.close()
             entry = ledger.settled
             run_id = entry.run_id if entry and self._current else ""

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
+from agent.cut_short import cut_short
+from agent.errors import Interrupted
 from tests.agent.test_controller import training
 from tests.agent.test_launch import gone, processes_of
 from tests.machines import can_mount, on_a_small_disk
@@ -58,6 +60,18 @@ def test_ctrl_c_tells_what_is_known_and_leaves_nothing(tmp_path: Path) -> None:
     assert client.get_run(last.split()[-1]).info.status == "KILLED"
     assert gone(marker, within=30), processes_of(marker)
     assert {path.name.partition("_")[0] for path in scratch.iterdir()} <= {"torchinductor"}
+
+
+def test_what_breaks_when_a_library_is_interrupted_is_the_interrupt() -> None:
+    try:
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise FileNotFoundError("a lock that was just taken")
+    except FileNotFoundError as error:
+        assert isinstance(cut_short(error, "", lambda: None), Interrupted)
+    other = FileNotFoundError()
+    assert cut_short(other, "", lambda: None) is other
 
 
 @dataclass(frozen=True)

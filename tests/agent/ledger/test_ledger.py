@@ -510,6 +510,7 @@ def test_first_use_prints_nothing_and_two_at_once_get_on(tmp_path):
             stderr=subprocess.STDOUT,
             text=True,
             cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
         )
         for _ in range(2)
     ]
