@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,11 +32,17 @@ CHECK = "assert loss.item() < 1e9, 'diverged'"
 SLOW = f"time.sleep(0.02); {CHECK}"
 
 
-def test_ctrl_c_tells_what_is_known_and_leaves_nothing(tmp_path: Path) -> None:
+@pytest.fixture
+def scratch() -> Iterator[Path]:
+    """A folder for temporary files with a path that is short enough for sockets in it."""
+    with tempfile.TemporaryDirectory(prefix="cut-", dir="/tmp") as name:
+        yield Path(name)
+
+
+def test_ctrl_c_tells_what_is_known_and_leaves_nothing(tmp_path: Path, scratch: Path) -> None:
     marker = f"marker-{tmp_path.name}-{os.getpid()}"
-    script, home, scratch = (tmp_path / name for name in ("train.py", "home", "scratch"))
+    script, home = tmp_path / "train.py", tmp_path / "home"
     script.write_text(textwrap.dedent(CHILD + training(SLOW, rate=2.0)))
-    scratch.mkdir()
     process = subprocess.Popen(
         [sys.executable, "-m", "agent", "diagnose", "--slots=1", str(script), marker],
         cwd=tmp_path,
@@ -45,10 +53,12 @@ def test_ctrl_c_tells_what_is_known_and_leaves_nothing(tmp_path: Path) -> None:
         start_new_session=True,
     )
     assert process.stderr is not None
+    lines = []
     for line in process.stderr:
+        lines.append(line)
         if "recovers" in line:
             break
-    assert len(processes_of(marker)) > 5
+    assert len(processes_of(marker)) > 5, "".join(lines)
     os.killpg(process.pid, signal.SIGINT)  # As a terminal does: to all of them.
     answer, said = process.communicate(timeout=120)
     assert process.returncode == 130, said
