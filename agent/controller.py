@@ -91,8 +91,7 @@ class Controller:
         try:
             diagnosis = self._run_trials(snapshot, ledger, differences)
         except BaseException as error:
-            killed = True if was_interrupted(error) else None
-            ledger.abort(f"{type(error).__name__}: {error}", killed)
+            ledger.abort(f"{type(error).__name__}: {error}", was_interrupted(error) or None)
             ledger.close()
             entry = ledger.settled
             run_id = entry.run_id if entry and self._current else ""

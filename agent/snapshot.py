@@ -6,6 +6,7 @@ files travel as one archive, and large ones are linked to the originals.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import os
@@ -58,7 +59,7 @@ class Snapshot:
     directory: str
     script: str
 
-    @property
+    @functools.cached_property
     def digest(self) -> str:
         """Tells whether two snapshots are of the same files, whenever those were written.
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import signal
-import socket
 import threading
-from types import FrameType
 
-import click
-import uvicorn
 from starlette.types import ASGIApp
 
-from agent.errors import InfrastructureError, UsageError
+from agent.errors import UsageError
 from agent.mcp.desk import Desk
 from agent.mcp.server import make_server
-from agent.service.security import TOKEN, Access, Guard, is_loopback
+from agent.service.listening import check_reach, listen, run
+from agent.service.security import Access, Guard
 
 _PATH = "/mcp"
 _LOOK = 1.0
@@ -46,32 +42,13 @@ def serve(desk: Desk, where: str, token: str | None, idle: float) -> int:
         InfrastructureError: It cannot be had.
     """
     host, port = read_address(where)
-    if token is None and not is_loopback(host):
-        raise UsageError(
-            f"--http {where} can be reached from outside: give --token-file, or set ${TOKEN}"
-        )
-    listening = _listen(host, port)
-    config = uvicorn.Config(
-        make_app(desk, Access(token, host)),
-        log_level="warning",
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        timeout_graceful_shutdown=_LINGER,
-    )
-    server = uvicorn.Server(config)
-
-    def end(number: int, frame: FrameType | None) -> None:
-        """End a server that is just starting; one that has ended in order raises it again."""
-        server.should_exit = True
-
-    signal.signal(signal.SIGTERM, end)
+    check_reach(f"--http {where}", host, token)
+    listening = listen(host, port)
+    app = make_app(desk, Access(token, host))
     ended = threading.Event()
     watcher = threading.Thread(target=_close_idle, args=(desk, idle, ended), daemon=True)
     watcher.start()
-    shown, port = f"[{host}]" if ":" in host else host, listening.getsockname()[1]
-    click.echo(f"agent: serving http://{shown}:{port}{_PATH}", err=True)
-    server.run(sockets=[listening])
+    run(app, listening, host, _PATH, _LINGER)
     ended.set()
     return 0
 
@@ -89,15 +66,6 @@ def read_address(where: str) -> tuple[str, int]:
     if not port.isdecimal() or int(port) > 65535:
         raise UsageError(f"--http {where}: write PORT or HOST:PORT")
     return host.strip("[]") or "127.0.0.1", int(port)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family)
-    except OSError as error:
-        told = error.strerror or error
-        raise InfrastructureError(f"cannot listen at {host}:{port}: {told}") from error
 
 
 def _close_idle(desk: Desk, idle: float, ended: threading.Event) -> None:

@@ -6,26 +6,22 @@ import asyncio
 import logging
 import os
 import shlex
-import signal
-import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
-import click
-import uvicorn
 from fastapi import FastAPI
 from sqlalchemy.exc import SQLAlchemyError
 
-from agent.errors import InfrastructureError, UsageError
+from agent.errors import UsageError
 from agent.service.app import create_app
 from agent.service.attempts import Attempts
 from agent.service.crew import Crew
+from agent.service.listening import check_reach, listen, run
 from agent.service.queue import NewJob, Queue
-from agent.service.security import TOKEN, Access, is_loopback, read_token
+from agent.service.security import Access, read_token
 from agent.service.settings import Bounds, Settings
 from agent.service.state import Service
 from agent.service.tables import Database
@@ -33,7 +29,6 @@ from agent.store import home
 from agent.triage import schedule
 from agent.triage.rerun import passed_on
 
-_BACKLOG = 1024
 _LOOK = 2.0
 _PURGE = 3600.0
 _LINGER = 3
@@ -55,11 +50,8 @@ def serve(asked: dict[str, Any]) -> int:
         InfrastructureError: The database or the port cannot be had.
     """
     token, times = read_token(asked["token_file"]), _times(asked)
-    host, loopback = asked["host"], is_loopback(asked["host"])
-    if token is None and not loopback:
-        raise UsageError(
-            f"--host {host} can be reached from outside: give --token-file, or set ${TOKEN}"
-        )
+    host = asked["host"]
+    check_reach(f"--host {host}", host, token)
     settings = _settings(asked)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
     database = Database(settings.store)
@@ -71,25 +63,7 @@ def serve(asked: dict[str, Any]) -> int:
     app = create_app(
         Service(queue, crew, asked["queue"]), Access(token, host, asked["rate"]), lifespan
     )
-    listening = _listen(host, asked["port"])
-    port = listening.getsockname()[1]
-    click.echo(f"agent: serving http://{f'[{host}]' if ':' in host else host}:{port}/v1", err=True)
-    config = uvicorn.Config(
-        app,
-        log_level="warning",
-        access_log=False,
-        proxy_headers=False,  # Anybody could write them, and so get around the rate limit.
-        server_header=False,
-        timeout_graceful_shutdown=_LINGER,
-    )
-    server = uvicorn.Server(config)
-
-    def end(number: int, frame: FrameType | None) -> None:
-        """End a server that is just starting; one that has ended in order raises it again."""
-        server.should_exit = True
-
-    signal.signal(signal.SIGTERM, end)
-    server.run(sockets=[listening])
+    run(app, listen(host, asked["port"], dual=True), host, "/v1", _LINGER)
     database.close()
     return 0
 
@@ -124,21 +98,6 @@ def _times(asked: dict[str, Any]) -> Iterator[datetime] | None:
     if cron:
         return schedule.cron(cron, now)
     return schedule.every(schedule.seconds(every), now) if every else None
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host.strip("[]"), port))
-        listening.listen(_BACKLOG)  # From now on clients wait, rather than be refused.
-    except OSError as error:
-        listening.close()
-        told = error.strerror or error
-        raise InfrastructureError(f"cannot listen at {host}:{port}: {told}") from error
-    listening.set_inheritable(False)
-    return listening
 
 
 def _lifespan(

@@ -20,9 +20,9 @@ import threading
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 from unittest import mock
 
+from agent.inside.keeper import Keeper
 from agent.launch import Launcher
 from agent.snapshot import Snapshot
 from agent.trace_file import write_trace
@@ -37,16 +37,18 @@ _MODULES = 1_000
 _STEPS = 100_000
 
 
-class Sleeper:
+class Sleeper(Keeper):
     """Stands in for the keeper of a host: its trials sleep, and tell of it.
 
     Args:
-        seconds: How long each trial takes.
+        snapshot: Is not looked at.
+        workload: Its argument is how many seconds each trial takes.
+        environment: Is not looked at.
     """
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+    def __init__(self, snapshot: object, workload: Workload, environment: object) -> None:
+        self._seconds = float(workload.args[0])
+        self._events = queue.SimpleQueue()
 
     def check(self, linked: object) -> str:
         """All is well."""
@@ -58,16 +60,6 @@ class Sleeper:
     def start(self, spec: TrialSpec) -> None:
         """Begin to sleep."""
         threading.Thread(target=self._sleep, daemon=True).start()
-
-    def collect(self, timeout: float) -> list[Event]:
-        """Events since the last call."""
-        events = []
-        try:
-            events.append(self._events.get(timeout=timeout))
-            while True:
-                events.append(self._events.get_nowait())
-        except queue.Empty:
-            return events
 
     def close(self) -> None:
         """There is nothing to end."""
@@ -111,11 +103,11 @@ def rate(slots: int, seconds: float) -> float:
     """Trials per second over the ideal, with this many slots."""
     script = Path(__file__)
     snapshot = Snapshot.take(script.parent, script)
-    workload = Workload(script=script, directory=script.parent)
+    workload = Workload(script=script, args=(str(seconds),), directory=script.parent)
 
     rounds = 3
     with (
-        mock.patch("agent.launch.Keeper", type("Keeper", (Sleeper,), {"__init__": _init(seconds)})),
+        mock.patch("agent.hosts.Keeper", Sleeper),
         Launcher(snapshot, workload, slots) as launcher,
     ):
         began = time.monotonic()
@@ -124,13 +116,6 @@ def rate(slots: int, seconds: float) -> float:
         while launcher.pending:
             launcher.poll()
         return rounds * seconds / (time.monotonic() - began)
-
-
-def _init(seconds: float) -> Any:
-    def init(self: Sleeper, *args: object) -> None:
-        Sleeper.__init__(self, seconds)
-
-    return init
 
 
 def memory_of_trials(count: int) -> tuple[float, float]:

@@ -16,7 +16,8 @@ from mcp.client.streamable_http import streamable_http_client
 
 from agent.errors import InfrastructureError, UsageError
 from agent.mcp.desk import Desk
-from agent.mcp.http import _listen, make_app, serve
+from agent.mcp.http import make_app, serve
+from agent.service.listening import listen
 from agent.service.security import Access
 from tests.agent.mcp.conftest import LOWER, Bench, Player
 
@@ -30,7 +31,7 @@ def served() -> Iterator[Serve]:
     servers: list[tuple[uvicorn.Server, threading.Thread]] = []
 
     def begin(desk: Desk, token: str | None = None) -> str:
-        listening = _listen("127.0.0.1", 0)
+        listening = listen("127.0.0.1", 0)
         config = uvicorn.Config(
             make_app(desk, Access(token)), log_level="error", timeout_graceful_shutdown=1
         )
@@ -100,7 +101,7 @@ def test_what_others_can_reach_needs_a_token(bench: Bench) -> None:
         serve(bench.desk(), "0.0.0.0:0", None, 60)
     with pytest.raises(UsageError, match="write PORT"):
         serve(bench.desk(), "localhost", None, 60)
-    with _listen("127.0.0.1", 0) as taken, pytest.raises(InfrastructureError, match="cannot"):
+    with listen("127.0.0.1", 0) as taken, pytest.raises(InfrastructureError, match="cannot"):
         serve(bench.desk(), str(taken.getsockname()[1]), None, 60)
 
 
