@@ -47,8 +47,9 @@ def output_statistics(output: Tensor) -> dict[str, Tensor]:
     """
     # Sums and norms: on a CPU, torch's var and std take ten times as long.
     values = output.detach()
-    mean = values.mean(dtype=torch.float32)
-    rms = torch.linalg.vector_norm(values, dtype=torch.float32) / math.sqrt(values.numel())
+    exact = torch.promote_types(values.dtype, torch.float32)
+    mean = values.mean(dtype=exact)
+    rms = torch.linalg.vector_norm(values, dtype=exact) / math.sqrt(values.numel())
     some = _some_positions(values)
     spread = torch.linalg.vector_norm(some - some.mean()) / math.sqrt(some.numel())
     found = {"output.mean": mean, "output.std": spread, "output.rms": rms}

@@ -99,7 +99,7 @@ class Book:
     def finish(self, diagnosis: Diagnosis, markdown: str) -> None:
         self.kept.append(diagnosis)
 
-    def abort(self, reason: str) -> None:
+    def abort(self, reason: str, killed: bool | None = None) -> None:
         self.aborted.append(reason)
 
 
