@@ -99,7 +99,6 @@ class Controller:
             if told is error:
                 raise
             raise told from error
-        ledger.finish(diagnosis, to_markdown(diagnosis))
         try:
             ledger.close()
         except InfrastructureError as error:
@@ -155,8 +154,11 @@ class Controller:
             except WorkloadError as failure:
                 error = str(failure)
             self._begin("record")
-        cost = self._cost(trials, patched)
-        return conclusion.draw(request, episode.findings, cost, ledger.entry, error)
+            cost = self._cost(trials, patched)
+            diagnosis = conclusion.draw(request, episode.findings, cost, ledger.entry, error)
+            # While Ray ends, which takes seconds, it is written.
+            ledger.finish(diagnosis, to_markdown(diagnosis))
+        return diagnosis
 
     def _cost(self, trials: Trials, patched: Sequence[Outcome] = ()) -> Cost:
         return Cost(

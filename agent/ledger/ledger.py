@@ -46,6 +46,7 @@ class Ledger:
         self._known: list[Outcome] = []
         self._book: Book | None = None
         self._experience = NONE
+        self._finished = False
         self._told = False  # whether somebody knows that it failed, or cannot care
 
     def check(self) -> None:
@@ -118,7 +119,8 @@ class Ledger:
         self._records.put(TrialRecord(outcome, part, tried))
 
     def finish(self, diagnosis: Diagnosis, markdown: str) -> None:
-        """Record the result."""
+        """Record the result, which nothing that comes after it takes back."""
+        self._finished = True
         self._records.put(FinishRecord(diagnosis, markdown))
 
     def abort(self, reason: str, killed: bool | None = None) -> None:
@@ -129,6 +131,8 @@ class Ledger:
             killed: Whether it was stopped from outside; None: if the reason is an interrupt.
         """
         self._told = True
+        if self._finished:
+            return
         by_hand = reason.startswith(("KeyboardInterrupt", "SystemExit"))
         self._records.put(AbortRecord(reason, by_hand if killed is None else killed))
 

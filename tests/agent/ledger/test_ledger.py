@@ -358,6 +358,16 @@ def test_a_diagnosis_that_dies_is_marked(home, client):
         assert run.data.tags["agent.error"] == reason
 
 
+def test_what_dies_after_its_result_keeps_it(home, client):
+    ledger = Ledger(None, "agent", home)
+    entry = ledger.start(make_request())
+    ledger.finish(make_diagnosis(), "done")
+    ledger.abort("KeyboardInterrupt: ")
+    ledger.close()
+    run = client.get_run(entry.run_id)
+    assert (run.info.status, run.data.tags["agent.verdict"]) == ("FINISHED", "fixed")
+
+
 def test_a_failed_diagnosis_is_a_failed_run(home, client):
     ledger = Ledger(None, "agent", home)
     entry = ledger.start(make_request())
