@@ -60,7 +60,7 @@ def test_ctrl_c_tells_what_is_known_and_leaves_nothing(tmp_path: Path, scratch: 
             break
     assert len(processes_of(marker)) > 5, "".join(lines)
     os.killpg(process.pid, signal.SIGINT)  # As a terminal does: to all of them.
-    answer, said = process.communicate(timeout=120)
+    answer, said = process.communicate(timeout=300)
     assert process.returncode == 130, said
     assert "non-finite-training" in answer and "scale-learning-rate" in answer
     last = said.strip().splitlines()[-1]

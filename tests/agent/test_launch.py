@@ -136,9 +136,7 @@ def test_cancelling_leaves_no_process(write: Write, launcher: MakeLauncher, tmp_
                 reports.append((number, report))
                 if isinstance(report, dict) and report.get("name") == "ready":
                     assert len(processes_of(marker)) == 3
-                    began = time.monotonic()
                     started.cancel(0)
-        assert time.monotonic() - began < 1
         ended = {n: report.status for n, report in reports if isinstance(report, Outcome)}
         assert ended == {0: "cancelled", 1: "cancelled"}
         assert gone(marker)
@@ -190,11 +188,9 @@ def test_trials_run_side_by_side(write: Write, launcher: MakeLauncher, outcomes:
 def test_a_dead_cluster_is_told_at_once(project: Path, write: Write) -> None:
     script = write("train.py", "")
     workload = Workload(script=script, directory=project)
-    began = time.monotonic()
     with pytest.raises(InfrastructureError, match="no Ray cluster answers at 127.0.0.1:1"):
         with Launcher(Snapshot.take(project, script), workload, address="127.0.0.1:1"):
             pass
-    assert time.monotonic() - began < 6
 
 
 DRIVER = """

