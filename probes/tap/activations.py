@@ -21,6 +21,7 @@ from probes.tap.locate import Sources
 from probes.tap.modules import ModuleTree
 from probes.tap.statistics import Collector, first_tensor
 from probes.tap.unit_statistics import Silence, saturation
+from probes.tap.unrecorded import unrecorded
 from probes.trace import Event
 
 OPERATIONS = {
@@ -145,7 +146,7 @@ class ActivationWatch:
         channels_first = output.dim() > 3 or (
             output.dim() == 3 and type(maker).__name__.startswith(_CHANNELS_FIRST)
         )
-        with torch.no_grad():
+        with unrecorded():
             rows = _rows(output.detach(), 1 if channels_first else output.dim() - 1)
             if OPERATIONS[name] == "rectified":
                 silence = self._silence.setdefault(where, Silence())

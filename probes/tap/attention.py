@@ -17,6 +17,7 @@ from probes.tap.locate import Sources
 from probes.tap.modules import ModuleTree
 from probes.tap.noise_places import module_at_work
 from probes.tap.statistics import Collector
+from probes.tap.unrecorded import unrecorded
 from probes.trace import Event
 
 _PRODUCTS = {"matmul", "__matmul__", "bmm", "einsum"}
@@ -130,7 +131,7 @@ class AttentionWatch:
         self._calls[where] = self._calls.get(where, 0) + 1
         if self._calls[where] > _MOST_CALLS:
             return
-        with torch.no_grad():
+        with unrecorded():
             found = score_statistics(scores)
         if found:
             self._collector.add("train", where, {**found, "attention.across": float(across)})

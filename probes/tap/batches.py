@@ -19,6 +19,7 @@ from probes.tap.fingerprints import Pairs, fingerprints, first_rows
 from probes.tap.locate import Sources
 from probes.tap.modules import ModuleTree
 from probes.tap.statistics import Collector
+from probes.tap.unrecorded import unrecorded
 from probes.tap.wrap import wrap
 
 _LOSSES = {*CATEGORICAL, *BINARY, *REGRESSIONS}
@@ -101,7 +102,7 @@ class BatchWatch:
             labels = labels_of(name, args, kwargs)
             if labels is not None and len(labels) == len(self._batch):
                 self._done = True
-                with torch.no_grad():
+                with unrecorded():
                     self._look(self._batch, labels)
                 self._batch = None
 

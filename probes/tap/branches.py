@@ -18,9 +18,10 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from probes.tap.calls import CallLog
 from probes.tap.modules import ModuleTree
-from probes.tap.statistics import Collector
+from probes.tap.statistics import Collector, root_mean_square
 from probes.tap.sums import carried, operand_nodes, reaches, tensors_in
 from probes.tap.transforms import is_transformed
+from probes.tap.unrecorded import unrecorded
 
 _ADDING = {"add", "__add__", "__radd__", "add_", "__iadd__"}
 _KEEPING = {
@@ -101,7 +102,7 @@ class BranchWatch:
         origin = _Origin(name, isinstance(output, Mapping))
         for tensor in tensors_in(output):
             self._origins[tensor] = origin
-        with torch._C.DisableTorchFunction(), torch.no_grad():
+        with unrecorded():
             stream = carried(args, output) if isinstance(output, Tensor) else None
             if stream is not None:
                 ratio = _rms(output - stream) / _rms(stream)
@@ -138,7 +139,7 @@ class BranchWatch:
         if len(nodes) != 2:
             return
         origins = [self._origin(operand) for operand in (left, right)]
-        with torch.no_grad():
+        with unrecorded():
             values = [result - right if name in ("add_", "__iadd__") else left, right]
         for branch, stream in ((1, 0), (0, 1)):
             origin = origins[branch]
@@ -176,4 +177,5 @@ def _training_forward() -> bool:
 
 
 def _rms(values: Tensor) -> Tensor:
-    return values.detach().float().square().mean().sqrt()
+    values = values.detach()
+    return root_mean_square(values if values.is_floating_point() else values.float())

@@ -22,6 +22,7 @@ from probes.tap.restore import Restorer
 from probes.tap.standins import StandIns
 from probes.tap.statistics import Collector
 from probes.tap.transforms import is_transformed
+from probes.tap.unrecorded import unrecorded
 from probes.trace import Event
 
 _STEPS = 3
@@ -135,7 +136,7 @@ class CheckpointWatch:
             first = str(error).partition("\n")[0]
             self._note(f"gradients through the checkpoint at {place} were not compared: {first}")
         else:
-            with torch._C.DisableTorchFunction(), torch.no_grad():
+            with unrecorded():
                 parity = gradients.compare(trained)
             if parity is not None:
                 self._record(place, parity, call.reentrant)

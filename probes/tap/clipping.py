@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from probes.tap.locate import Sources
 from probes.tap.statistics import Collector
+from probes.tap.unrecorded import unrecorded
 
 NORM_CLIPPERS = ("clip_grad_norm_", "clip_grad_norm")
 VALUE_CLIPPERS = ("clip_grad_value_",)
@@ -82,7 +83,7 @@ class ClipWatch:
         if norm is None or not frames:
             return
         with contextlib.suppress(TypeError, ValueError, RuntimeError):
-            with torch._C.DisableTorchFunction(), torch.no_grad():
+            with unrecorded():
                 norm = norm.detach().clone() if isinstance(norm, Tensor) else float(norm)
                 found = {"clip.norm": norm, "clip.limit": float(limit)}
                 found["clip.entries"] = float(entries)
@@ -93,7 +94,7 @@ class ClipWatch:
 def _largest(parameters: Any) -> Tensor | None:
     """The largest absolute entry of all dense gradients."""
     with contextlib.suppress(TypeError, ValueError, RuntimeError, AttributeError):
-        with torch._C.DisableTorchFunction(), torch.no_grad():
+        with unrecorded():
             held = [parameters] if isinstance(parameters, Tensor) else parameters
             gradients = [
                 p.grad.detach()

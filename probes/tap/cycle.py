@@ -17,6 +17,7 @@ from torch.optim.optimizer import (
 from probes.tap.guard import quietly
 from probes.tap.optimizers import Optimizers, held_by
 from probes.tap.statistics import Collector
+from probes.tap.unrecorded import unrecorded
 from probes.tap.wrap import all_undone, wrap
 
 
@@ -163,7 +164,7 @@ class CycleWatch:
         cycle.backwards = 0
 
 
-@torch.no_grad()
+@unrecorded()
 def _norms(optimizer: Optimizer) -> list[float]:
     """Euclidean norm of each gradient, 0 where there is none."""
     dense = {

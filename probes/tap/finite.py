@@ -15,6 +15,7 @@ from probes.tap.dense import is_plain
 from probes.tap.finite_graph import breaks, leaves_among, nodes_below
 from probes.tap.locate import Sources
 from probes.tap.losses import LossWatch
+from probes.tap.unrecorded import unrecorded
 from probes.trace import Event
 
 RISKY = {
@@ -108,11 +109,11 @@ class FiniteWatch:
         state = {"finite": False}
 
         def after(gradient: Tensor) -> None:
-            with torch.no_grad(), torch._C.DisableTorchFunction():
+            with unrecorded():
                 state["finite"] = is_plain(gradient) and is_finite(gradient)
 
         def before(gradient: Tensor) -> None:
-            with torch.no_grad(), torch._C.DisableTorchFunction():
+            with unrecorded():
                 if state["finite"] and not self._found and is_plain(gradient):
                     if not is_finite(gradient):
                         self._tell(name, source, "backward")

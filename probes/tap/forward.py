@@ -22,6 +22,7 @@ from probes.tap.statistics import (
     prediction_statistics,
 )
 from probes.tap.transforms import outside_transforms
+from probes.tap.unrecorded import unrecorded
 from probes.trace import Phase
 
 PASSES = 2
@@ -89,7 +90,7 @@ class ForwardWatch:
         tensor = first_tensor(output)
         if tensor is None:
             return
-        with outside_transforms(), torch._C.DisableTorchFunction(), torch.no_grad():
+        with outside_transforms(), unrecorded():
             found = output_statistics(tensor)
             if self._depth == 0:
                 found |= prediction_statistics(tensor)

@@ -23,6 +23,7 @@ from probes.tap.modules import ModuleTree
 from probes.tap.optimizers import held_by
 from probes.tap.stages import Stages
 from probes.tap.statistics import Collector
+from probes.tap.unrecorded import unrecorded
 from probes.tap.wrap import all_undone, wrap
 
 Kept = dict[int, tuple[weakref.ref[Tensor], Tensor]]
@@ -104,7 +105,7 @@ class FrozenWatch:
         self._stages.stepped(optimizer)
         if not self._on:
             return
-        with torch._C.DisableTorchFunction(), torch.no_grad():
+        with unrecorded():
             held = {id(parameter) for parameter in held_by(optimizer)}
             self._parts = self._find_parts()
             self._norms.forget_others(p.module for p in self._parts if p.module is not None)
@@ -118,7 +119,7 @@ class FrozenWatch:
     def _after_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         if not self._on:
             return
-        with torch._C.DisableTorchFunction(), torch.no_grad():
+        with unrecorded():
             for part in self._parts:
                 found = {**self._of_step(part, optimizer), **self._of_norms(part)}
                 if found:

@@ -45,9 +45,10 @@ def _below(
 ) -> Iterator[FrozenPart]:
     parameters: list[Tensor] = list(module.parameters())
     name = tree.name(module)
-    if not parameters or name is None:
+    left = [id(p) not in trained for p in parameters]
+    if name is None or not any(left):
         return
-    if all(id(p) not in trained for p in parameters):
+    if all(left):
         yield FrozenPart(name, module, parameters)
         return
     for own in module.parameters(recurse=False):

@@ -12,6 +12,7 @@ from torch.utils.hooks import RemovableHandle
 from probes.tap.dense import is_dense_float
 from probes.tap.modules import ModuleTree
 from probes.tap.statistics import Collector
+from probes.tap.unrecorded import unrecorded
 from probes.trace import Phase
 
 _PASSES = 4
@@ -68,7 +69,7 @@ class InputWatch:
         phase: Phase = "train" if module.training and torch.is_grad_enabled() else "eval"
         self._passes[phase] += 1
         if self._passes[phase] <= _PASSES:
-            with torch._C.DisableTorchFunction(), torch.no_grad():
+            with unrecorded():
                 self._collector.add(phase, name, input_statistics(by_feature(module, batch)))
 
 

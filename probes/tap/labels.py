@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from probes._loss_functions import BINARY, CATEGORICAL
@@ -13,6 +12,7 @@ from probes.tap.calls import CallLog
 from probes.tap.dense import is_dense
 from probes.tap.locate import Sources
 from probes.tap.statistics import Collector
+from probes.tap.unrecorded import unrecorded
 
 _MOST_CALLS = 2
 
@@ -57,7 +57,7 @@ class LabelWatch:
         if where is None or self._seen.get(where, 0) >= _MOST_CALLS:
             return
         self._seen[where] = self._seen.get(where, 0) + 1
-        with torch.no_grad():
+        with unrecorded():
             ignored = given.get("ignore_index", -100)
             found = label_statistics(name, scores.detach(), labels.detach(), ignored)
         self._collector.add("train", where, found)

@@ -14,6 +14,7 @@ from torch.utils.hooks import RemovableHandle
 from probes.tap.dense import is_plain
 from probes.tap.modules import ModuleTree
 from probes.tap.statistics import Collector, first_tensor
+from probes.tap.unrecorded import unrecorded
 
 _MOST_STEPS = 256
 """Steps back in time that are followed through a recurrent layer."""
@@ -64,15 +65,15 @@ class LayerGradientWatch:
         with contextlib.suppress(Exception), torch._C.DisableTorchFunction():
             tensor.register_hook(self._look(name, call))  # type: ignore[no-untyped-call]
             if call == 1 and type(module) is nn.RNN:
-                with torch.no_grad():
+                with unrecorded():
                     self._collector.add("train", name, through_time(module, tensor.detach()))
 
     def _look(self, name: str, call: int) -> Callable[[Tensor], None]:
         def look(gradient: Tensor) -> None:
             if self._handle is None or not is_plain(gradient):
                 return  # Another step's backward pass.
-            with torch._C.DisableTorchFunction(), torch.no_grad():
-                norm = gradient.detach().float().norm()
+            with unrecorded():
+                norm = torch.linalg.vector_norm(gradient.detach().float())
                 self._collector.add("train", name, {f"gradient.call{call}": norm})
 
         return look

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.autograd.graph import Node
 
@@ -18,6 +17,7 @@ from probes.tap.locate import Sources
 from probes.tap.modules import ModuleTree
 from probes.tap.noise_places import module_at_work
 from probes.tap.statistics import Collector
+from probes.tap.unrecorded import unrecorded
 
 LOSSES = {
     "cross_entropy": "logits",
@@ -105,14 +105,14 @@ class LossInputWatch:
             found: dict[str, Tensor | float] = {"loss.activated": 1.0}
             pair = operands(loss, args, kwargs)
             if pair is not None:
-                with torch.no_grad():
+                with unrecorded():
                     found |= class_targets(kind, *pair)
             if loss in LOSSES or len(found) > 1:
                 self._collector.add("train", where, found)
             return
         if loss not in LOSSES:
             return
-        with torch.no_grad():
+        with unrecorded():
             for kind, share in _by_values(loss, scores.detach()).items():
                 where = f"{line}|{line}|{kind}|{loss}"
                 self._collector.add("train", where, {"loss.activated": share})

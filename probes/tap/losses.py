@@ -16,6 +16,7 @@ from probes.tap.statistics import Collector
 from probes.tap.steadiness import Steadiness
 from probes.tap.terms import LossTerm, TermNames, term_gradients
 from probes.tap.transforms import bare, outside_transforms
+from probes.tap.unrecorded import unrecorded
 from probes.tap.wrap import wrap
 from probes.trace import Event
 
@@ -123,7 +124,7 @@ class LossWatch:
         except RuntimeError:
             # A graph that cannot be walked twice (reentrant checkpointing, say) is left alone.
             return
-        with torch.no_grad():
+        with unrecorded():
             self._measure_terms(terms, weights, gradients)
 
     def _measure_terms(

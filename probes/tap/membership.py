@@ -20,6 +20,7 @@ from probes.tap.optimizers import Optimizers, held_by
 from probes.tap.owners import Owners
 from probes.tap.statistics import Collector
 from probes.tap.terms import LossTerm, parameters_below
+from probes.tap.unrecorded import unrecorded
 from probes.tap.wrap import all_undone, wrap
 
 
@@ -104,7 +105,7 @@ class MembershipWatch:
             return
         where = self._optimizers.tell(optimizer)
         self._owners.refresh()
-        with torch._C.DisableTorchFunction(), torch.no_grad():
+        with unrecorded():
             held = held_by(optimizer)
             everywhere = {id(p) for known in self._optimizers.alive for p in known.parameters}
             for key, leaf in self._leaves.items():

@@ -31,6 +31,7 @@ class ModuleTree:
         self._made: dict[int, tuple[weakref.ref[nn.Module], str | None]] = {}
         self._names: dict[int, str] = {}
         self._labels: list[str] = []
+        self._parameters: dict[int, str] | None = None
         self.roots: dict[str, nn.Module] = {}
 
     def install(self) -> Callable[[], None]:
@@ -101,6 +102,7 @@ class ModuleTree:
 
     def rename(self) -> None:
         """Name all modules anew, after a tree was changed."""
+        self._parameters = None
         self._names = {
             id(module): self._full_name(label, path)
             for label, root in self.roots.items()
@@ -129,12 +131,18 @@ class ModuleTree:
         return module
 
     def parameter_names(self) -> dict[int, str]:
-        """Names of all parameters below the known roots, by identity."""
-        return {
-            id(parameter): self._full_name(label, path)
-            for label, root in self.roots.items()
-            for path, parameter in root.named_parameters()
-        }
+        """Names of all parameters below the known roots, by identity: as they are in this step."""
+        if self._parameters is None:
+            self._parameters = {
+                id(parameter): self._full_name(label, path)
+                for label, root in self.roots.items()
+                for path, parameter in root.named_parameters()
+            }
+        return self._parameters
+
+    def forget_parameters(self) -> None:
+        """A step is over; the next one may have others."""
+        self._parameters = None
 
     def events(self, label: str) -> Iterator[Event]:
         """A ``module`` event for every module below a root."""

@@ -16,6 +16,7 @@ from probes.tap.losses import LossWatch
 from probes.tap.noise_places import NoisePlaces, is_leaf
 from probes.tap.statistics import Collector
 from probes.tap.terms import LossTerm
+from probes.tap.unrecorded import unrecorded
 from probes.trace import Event, Phase
 
 _PASSES = 2
@@ -101,7 +102,7 @@ class NoiseWatch:
         signal = addition.signal
         if signal is result and addition.noise is not None:  # In place: it is gone.
             signal = result.detach() - args[addition.noise].detach()
-        with torch.no_grad():
+        with unrecorded():
             self._collector.add(phase, name, noise_statistics(signal.detach(), result.detach()))
 
     def _find_rate_terms(self, loss: Tensor, terms: list[LossTerm]) -> None:

@@ -14,6 +14,7 @@ from probes.tap.dense import is_dense
 from probes.tap.locate import Sources
 from probes.tap.priors import Priors
 from probes.tap.statistics import Collector
+from probes.tap.unrecorded import unrecorded
 
 _MOST_ROWS = 16_384
 """Positions of one call that are looked at: evenly spread over all of them."""
@@ -76,7 +77,7 @@ class PredictionWatch:
         self._seen[where] = self._seen.get(where, 0) + 1
         if self._seen[where] > _MOST_CALLS:
             return
-        with torch.no_grad():
+        with unrecorded():
             rows, classes = _counting(name, scores.detach(), labels.detach(), given)
             found = class_statistics(rows, classes)
             if name == "gather":

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
 
 from probes.tap.dense import is_dense
 from probes.tap.fingerprints import fingerprints
+from probes.tap.unrecorded import unrecorded
 
 Rows = list[tuple[float, ...]]
 """Fingerprints of samples: one number for each tensor that a sample consists of."""
@@ -33,7 +33,7 @@ def sample_rows(given: object) -> Rows:
     values = sum(tensor[0].numel() for tensor in tensors)
     if count < _FEWEST_ROWS or values < _FEWEST_VALUES or any(t.requires_grad for t in tensors):
         return []
-    with torch._C.DisableTorchFunction(), torch.no_grad():
+    with unrecorded():
         if _possible(tensors, values) <= _FEW_POSSIBLE:
             return []
         columns = [fingerprints(tensor[:MOST_ROWS]) for tensor in tensors]

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from types import CodeType, FrameType
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.autograd.graph import Node
 
 from probes.tap.locate import Sources
+from probes.tap.unrecorded import unrecorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class ScalarLog:
         if result.grad_fn is None or result.grad_fn in self.scalars:
             return
         frames = self._sources.stack()
-        with torch.no_grad():
+        with unrecorded():
             self.scalars[result.grad_fn] = Scalar(
                 value=result.detach().clone(),
                 operation=getattr(func, "__name__", str(func)),

@@ -14,6 +14,7 @@ from torch.utils.hooks import RemovableHandle
 from probes.tap.modules import ModuleTree
 from probes.tap.statistics import Collector, first_tensor
 from probes.tap.transforms import is_transformed
+from probes.tap.unrecorded import unrecorded
 
 _MOST_VALUES = 2**16
 _PASSES = 2
@@ -57,7 +58,7 @@ class ScaleWatch:
         self._passes[name] = self._passes.get(name, 0) + 1
         if self._passes[name] > _PASSES:
             return
-        with torch._C.DisableTorchFunction(), torch.no_grad():
+        with unrecorded():
             alone = {"scale.alone": float(tensor is output)}
             self._collector.add("train", name, balance(tensor) | alone)
             look = self._look_at_gradient(name, tensor.detach())
@@ -69,7 +70,7 @@ class ScaleWatch:
         def look(gradient: Tensor) -> None:
             if self._handle is None or output._version != version:
                 return  # Another step's backward pass; or overwritten in place.
-            with torch._C.DisableTorchFunction(), torch.no_grad():
+            with unrecorded():
                 self._collector.add("train", name, alignment(output, gradient))
 
         return look

@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 from probes.tap.locate import Sources
 from probes.tap.statistics import Collector
 from probes.tap.steadiness import Steadiness
+from probes.tap.unrecorded import unrecorded
 from probes.trace import Event
 
 _MOST_OPTIMIZERS = 8
@@ -67,7 +68,7 @@ class SettingsWatch:
                 return self._sources.place(frame.f_code, frame.f_lineno)
         return None
 
-    @torch.no_grad()
+    @unrecorded()
     def after(self, optimizer: Optimizer, names: Mapping[int, str]) -> None:
         """Look at an optimizer whose step is over, its gradients still in place."""
         with contextlib.suppress(TypeError, ValueError, RuntimeError, KeyError):

@@ -16,6 +16,7 @@ from probes.tap.calls import CallLog
 from probes.tap.dense import is_plain
 from probes.tap.modules import ModuleTree
 from probes.tap.statistics import Collector, first_tensor
+from probes.tap.unrecorded import unrecorded
 
 _FEWEST_ROWS = 4
 _FEWEST_FEATURES = 2
@@ -85,7 +86,7 @@ class SpreadWatch:
         self._collector.add("train", name, found)
 
     def _spread(self, tensor: Tensor, channels_first: bool) -> dict[str, Tensor | float]:
-        with self._calls.quiet(), torch._C.DisableTorchFunction(), torch.no_grad():
+        with self._calls.quiet(), unrecorded():
             return spread(tensor.detach(), channels_first)
 
 

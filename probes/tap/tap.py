@@ -252,6 +252,7 @@ class Tap:
             self._flush()
             self._stop_probing()
         self.losses.forget()
+        self.tree.forget_parameters()
         self.step += 1
         now = time.monotonic()
         if now - self._told > _PROGRESS_EVERY:

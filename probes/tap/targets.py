@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from probes._loss_functions import DIFFERENCES, REGRESSIONS
@@ -13,6 +12,7 @@ from probes.tap.calls import CallLog
 from probes.tap.dense import is_dense_float
 from probes.tap.locate import Sources
 from probes.tap.statistics import Collector
+from probes.tap.unrecorded import unrecorded
 from probes.trace import Phase
 
 _MOST_CALLS = 2
@@ -74,7 +74,7 @@ class TargetWatch:
         self._seen[where] = self._seen.get(where, 0) + 1
         if self._seen[where] <= _MOST_CALLS:
             phase: Phase = "train" if predicted.requires_grad else "eval"
-            with torch.no_grad():
+            with unrecorded():
                 self._collector.add(phase, where, fit(predicted, target))
 
 

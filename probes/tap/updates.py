@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from probes.tap.statistics import Collector
+from probes.tap.unrecorded import unrecorded
 
 
 class UpdateWatch:
@@ -23,13 +24,13 @@ class UpdateWatch:
         self._collector = collector
         self._before: list[tuple[str, Tensor, Tensor]] = []
 
-    @torch.no_grad()
+    @unrecorded()
     def before(self, optimizer: Optimizer, names: dict[int, str]) -> None:
         """Look at gradients and weights, and remember the weights."""
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         self.look_at([(p, p.grad) for p in parameters if p.grad is not None], names)
 
-    @torch.no_grad()
+    @unrecorded()
     def look_at(self, pairs: Iterable[tuple[Tensor, Tensor]], names: dict[int, str]) -> None:
         """The same for parameters that are given with their gradients."""
         kept = [(p, g) for p, g in pairs if g.layout == torch.strided and p.is_floating_point()]
@@ -43,7 +44,7 @@ class UpdateWatch:
             self._collector.add("train", name, found)
             self._before.append((name, parameter, parameter.detach().clone()))
 
-    @torch.no_grad()
+    @unrecorded()
     def after(self) -> None:
         """Look at what the step changed."""
         if not self._before:
