@@ -61,7 +61,8 @@ def output_statistics(output: Tensor) -> dict[str, Tensor]:
 def root_mean_square(values: Tensor) -> Tensor:
     """In a precision that half a million half-precision numbers do not overflow."""
     exact = torch.promote_types(values.dtype, torch.float32)
-    return torch.linalg.vector_norm(values, dtype=exact) / math.sqrt(values.numel())
+    norm: Tensor = torch.linalg.vector_norm(values, dtype=exact)
+    return norm / math.sqrt(values.numel())
 
 
 def _some_positions(values: Tensor) -> Tensor:

@@ -11,6 +11,8 @@ line is the median over the repeats, with the spread of the whole loop's ratio i
   to in a run of 10,000 steps;
 - ``hooks``: the same loop with the norm and a histogram of every gradient and parameter every 100
   steps, which is what the ``watch`` of experiment trackers does, over the bare one;
+- ``neuraldbg``: the same loop within a ``NeuralDbg(model)`` block of that package, which looks at
+  every step, over the bare one; nothing where it is not installed;
 - ``memory``: the most memory held in the loop beyond that before it, over the bare one's.
 
 Times are CPU seconds of the process, so that what else the machine does counts less.
@@ -19,6 +21,7 @@ Times are CPU seconds of the process, so that what else the machine does counts 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import multiprocessing
 import os
 import resource
@@ -118,6 +121,16 @@ def bench(name: str, variant: str, steps: int) -> Run:
     if variant == "hooks":
         after = hooks(model)
         return _train(model, lambda: (step(), after())[1], steps, before)
+    if variant == "neuraldbg":
+        from neuraldbg import NeuralDbg  # type: ignore[import-not-found, unused-ignore]
+
+        with NeuralDbg(model) as watching:
+
+            def counted() -> None:
+                step()
+                watching.step += 1
+
+            return _train(model, counted, steps, before)
     return _train(model, step, steps, before)
 
 
@@ -159,7 +172,9 @@ def in_process(name: str, variant: str, steps: int) -> Run:
 
 def line(name: str, steps: int, repeats: int) -> str:
     """Measure one model, and tell the result as a row of the table."""
-    variants = ("bare", "tap", "hooks")
+    variants = ["bare", "tap", "hooks"]
+    if importlib.util.find_spec("neuraldbg") is not None:
+        variants.append("neuraldbg")
     runs: dict[str, list[Run]] = {variant: [] for variant in variants}
     for _ in range(repeats):
         for variant in variants:
@@ -172,10 +187,11 @@ def line(name: str, steps: int, repeats: int) -> str:
     share = sum(map(is_probed, range(_LONG))) / _LONG
     long = share * cost + (1 - share) * rest
     loops = _ratios(runs, "tap")
+    other = f"{median(_ratios(runs, 'neuraldbg')):.3f}" if "neuraldbg" in runs else ""
     return (
         f"| {name} | {1000 * bare:.2f} | {rest:.3f} | {cost:.2f} "
         f"| {median(loops):.3f} ({min(loops):.3f} to {max(loops):.3f}) | {long:.3f} "
-        f"| {median(_ratios(runs, 'hooks')):.3f} "
+        f"| {median(_ratios(runs, 'hooks')):.3f} | {other} "
         f"| {median(r.memory for r in runs['tap']) / median(r.memory for r in runs['bare']):.2f} |"
     )
 
@@ -193,8 +209,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     asked = parser.parse_args()
     columns = "bare, ms", "between", "probed", f"loop of {asked.steps}", f"of {_LONG}"
-    print(f"| model | {' | '.join(columns)} | hooks | memory |")
-    print("|---|---|---|---|---|---|---|---|")
+    print(f"| model | {' | '.join(columns)} | hooks | neuraldbg | memory |")
+    print("|---|---|---|---|---|---|---|---|---|")
     for name in asked.models or MODELS:
         print(line(name, asked.steps, asked.repeats), flush=True)
 
