@@ -18,21 +18,36 @@ import random
 import tempfile
 import threading
 import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 from unittest import mock
 
+from agent.candidate import Candidate
+from agent.hearing import Hearing
 from agent.inside.keeper import Keeper
 from agent.launch import Launcher
+from agent.ledger import Ledger
+from agent.request import Request
 from agent.snapshot import Snapshot
+from agent.study import Study
 from agent.trace_file import write_trace
 from agent.trials import Trials
 from agent.workload import Outcome, TrialSpec, Workload
+from probes.objective import Objective
+from probes.symptom import Symptom
 from probes.tap.cadence import is_probed
 from probes.trace import Ending, Event, Trace
-from remedies.treatment import Action
+from remedies.space import Range
+from remedies.treatment import CONTROL, Action
 
 _SIGNALS = 12  # of each module at a probed step, about as many as the tap has
+_PLACES = 15  # of a small model: with its signals, the size of the median trace of the corpus
+_PROBED = 90  # steps
+_ROUND = 50  # trials of a search
 _MODULES = 1_000
 _STEPS = 100_000
 
@@ -74,29 +89,66 @@ class Sleeper(Keeper):
 
 
 class Answering:
-    """A launcher whose trials end at once, with a trace as a small model has it."""
+    """A launcher whose trials end at once, each with a trace of its own as a small model has it."""
 
-    slots = 1
+    slots = 2
 
     def __init__(self) -> None:
-        self._reports: list[tuple[int, Outcome]] = []
+        self._reports: deque[tuple[int, Event | Outcome]] = deque()
+        self._chance = random.Random(0)
 
     def submit(self, spec: TrialSpec) -> None:
         """Have its outcome ready."""
-        rows = [[f"net.{n}", "output.rms", 1.0] for n in range(50)]
-        events: list[Event] = [
-            {"event": "signals", "step": step, "phase": "train", "rows": rows}
-            for step in range(100)
-        ]
-        trace = Trace.of([*events, {"event": "ending", "status": "completed", "steps": 100}])
-        self._reports.append((spec.number, Outcome(spec, trace)))
+        trace = Trace()
+        for event in self._events(spec):
+            trace.feed(event)
+            if event["event"] == "metric":
+                self._reports.append((spec.number, event))
+        self._reports.append((spec.number, Outcome(spec, trace, time.time(), 1.0)))
 
     def cancel(self, number: int) -> None:
         """It has ended."""
 
-    def poll(self) -> list[tuple[int, Outcome]]:
-        """The outcome."""
-        return [self._reports.pop()]
+    def poll(self) -> list[tuple[int, Event | Outcome]]:
+        """What has been reported, up to an outcome."""
+        found = [self._reports.popleft()]
+        while self._reports and not isinstance(found[-1][1], Outcome):
+            found.append(self._reports.popleft())
+        return found
+
+    def _events(self, spec: TrialSpec) -> Iterator[Event]:
+        for n in range(_PLACES):
+            yield {"event": "module", "where": f"net.{n}", "type": "Linear", "source": "train.py:9"}
+        for action in spec.treatment:
+            yield {"event": "applied", "remedy": action.remedy, "target": "", "detail": "done"}
+        places = [(f"net.{n}", f"signal.{s}") for n in range(_PLACES) for s in range(_SIGNALS)]
+        for step in range(_PROBED):
+            rows = [[*place, self._chance.random()] for place in places]
+            rows.append(["loss", "loss.value", self._chance.random()])
+            yield {"event": "signals", "step": step, "phase": "train", "rows": rows}
+            value = self._chance.random()
+            yield {"event": "metric", "step": step, "name": "val_acc", "value": value}
+        tail = "".join(f"epoch {n} {self._chance.random()}\n" for n in range(100))
+        yield {"event": "ending", "status": "completed", "steps": _PROBED, "output_tail": tail}
+
+
+class _Nothing(list[object]):
+    token = None
+
+
+class Nowhere:
+    """Stands in for MLflow's client, which keeps nothing."""
+
+    def create_run(self, *_: object, **given: object) -> SimpleNamespace:
+        """A run of a new name."""
+        return SimpleNamespace(info=SimpleNamespace(run_id=uuid.uuid4().hex))
+
+    def get_experiment_by_name(self, name: str) -> SimpleNamespace:
+        """There is every one."""
+        return SimpleNamespace(experiment_id="1", lifecycle_stage="active")
+
+    def __getattr__(self, name: str) -> Callable[..., _Nothing]:
+        return lambda *_, **given: _Nothing()
 
 
 def rate(slots: int, seconds: float) -> float:
@@ -118,16 +170,68 @@ def rate(slots: int, seconds: float) -> float:
         return rounds * seconds / (time.monotonic() - began)
 
 
-def memory_of_trials(count: int) -> tuple[float, float]:
-    """MiB of this process after a tenth of so many trials, and after all."""
-    trials = Trials(Answering(), lambda progress: None, lambda *_: None, ())
-    early = 0.0
-    for number in range(count):
-        treatment = (Action(remedy="R301", name="lr", params={"factor": number}),)
-        trials.run([(treatment, 0)], "search")
-        if number == count // 10:
-            early = resident()
-    return early, resident()
+def memory_of_trials(count: int) -> tuple[float, float, float]:
+    """MiB of this process after a tenth of so many trials and after all, and ms of CPU for each."""
+    with tempfile.TemporaryDirectory() as name, mock.patch("agent.ledger.book.connect") as connect:
+        connect.return_value = Nowhere()
+        folder = Path(name)
+        workload = Workload(script=folder / "train.py", directory=folder)
+        ledger = Ledger(None, "scale", folder)
+        ledger.start(Request(workload=workload))
+        trials = Trials(
+            Answering(),
+            lambda progress: None,
+            ledger.record,
+            (),
+            read=_five_symptoms,
+            shelf=folder / "shelf",
+        )
+        trials.objective = Objective(name="val_acc", mode="max")
+        trials.start(CONTROL, 0, "observe")
+        trials.next()
+        hearing = Hearing(trials, 0, float("inf"))
+        early, began = 0.0, time.process_time()
+        for number in range(0, count, _ROUND):
+            if number >= count // 10 and not early:
+                early = resident()
+            _round(hearing, trials, folder, number)
+        spent = time.process_time() - began
+        ledger.close()
+        return early, resident(), 1000 * spent / count
+
+
+def _round(hearing: Hearing, trials: Trials, folder: Path, number: int) -> None:
+    """One search as a session has it, over ten remedies with a number each."""
+    assert trials.objective is not None
+    candidates = [
+        Candidate(
+            Action(remedy="R301", name="scale-learning-rate", target=f"{number}-{n}"),
+            {"factor": Range(0.001, 1000.0, default=1.0, log=True)},
+        )
+        for n in range(10)
+    ]
+    control = trials.objective.series(trials.controls[0].trace)
+    study = Study(
+        f"round-{number}", candidates, trials.objective, folder / "studies.log", control=control
+    )
+    hearing.run(study, _ROUND, lambda treatment: False)
+
+
+def _five_symptoms(*_: object) -> tuple[Symptom, ...]:
+    evidence = {f"number-{n}": random.random() for n in range(6)}
+    return tuple(
+        Symptom(
+            code=f"P10{n}",
+            name="made-up",
+            severity=0.9,
+            where=f"net.{n}",
+            source="train.py:9",
+            step=7,
+            evidence=evidence,
+            message=f"what the probe has found at net.{n}, in a sentence of {random.random()}",
+        )
+        for n in range(1, 6)
+    )
 
 
 def weight_of_a_trace() -> tuple[float, float]:
@@ -163,10 +267,12 @@ def main() -> None:
     asked = parser.parse_args()
     held, written = weight_of_a_trace()
     print(f"trace of {_MODULES} modules, {_STEPS} steps: {held:.0f} MiB, {written:.0f} on disk")
-    early, late = memory_of_trials(asked.trials)
-    print(
-        f"memory after {asked.trials // 10} and {asked.trials} trials: {early:.0f}, {late:.0f} MiB"
-    )
+    if asked.trials:
+        early, late, each = memory_of_trials(asked.trials)
+        print(
+            f"memory after {asked.trials // 10} and {asked.trials} trials: "
+            f"{early:.0f}, {late:.0f} MiB; {each:.0f} ms of CPU for each"
+        )
     for slots in map(int, asked.slots.split(",")):
         print(f"{slots} slots: {100 * rate(slots, asked.seconds):.0f} % of the ideal", flush=True)
 
