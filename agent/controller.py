@@ -75,7 +75,7 @@ class Controller:
         self._probes = selected(probes, request)
         self._remedies = selected(remedies, request)
         self._policy = policy or policies[request.policy]
-        self._launch = launch or _launcher
+        self._launch = launch or self._launcher
 
     def run(self) -> Diagnosis:
         """Run the diagnosis and record it."""
@@ -241,6 +241,7 @@ class Controller:
     def _elapsed(self) -> float:
         return round(time.monotonic() - self._started, 2)
 
-
-def _launcher(snapshot: Snapshot, request: Request) -> Launcher:
-    return Launcher(snapshot, request.workload, request.slots, request.address)
+    def _launcher(self, snapshot: Snapshot, request: Request) -> Launcher:
+        return Launcher(
+            snapshot, request.workload, request.slots, request.address, shelf=self._shelf
+        )

@@ -20,7 +20,8 @@ TABLE = "trace.parquet"
 REST = "trace.json"
 
 _KEY = "phase", "where", "name"
-_METRIC = "metric"
+METRIC = "metric"
+"""Phase of the series of metrics; their place is where they were read."""
 
 
 def write_trace(trace: Trace, folder: Path) -> None:
@@ -68,13 +69,15 @@ def read_trace(path: Path) -> Trace:
     starts = [0, *(numpy.flatnonzero((numpy.diff(codes) != 0).any(axis=0)) + 1).tolist()]
     for start, end in pairwise([*starts, len(steps)] if len(steps) else []):
         phase, where, name = (word[start].as_py() for word in words)
-        series: Series
-        if phase == _METRIC:
-            series = trace.metrics.setdefault(name, MetricSeries(source=where))
-        else:
-            series = trace.signals.setdefault((phase, where, name), Series())
-        series.extend(steps[start:end], values[start:end])
+        series_of(trace, phase, where, name).extend(steps[start:end], values[start:end])
     return trace
+
+
+def series_of(trace: Trace, phase: Any, where: str, name: str) -> Series:
+    """The series of a signal or metric, made where there is none yet."""
+    if phase == METRIC:
+        return trace.metrics.setdefault(name, MetricSeries(source=where))
+    return trace.signals.setdefault((phase, where, name), Series())
 
 
 def _coded(words: Sequence[str]) -> tuple[list[int], list[str]]:
@@ -91,6 +94,6 @@ def _joined(parts: Sequence[Any], kind: str) -> Any:
 
 def _all_series(trace: Trace) -> Iterator[tuple[str, str, str, Series]]:
     for name, metric in trace.metrics.items():
-        yield _METRIC, metric.source, name, metric
+        yield METRIC, metric.source, name, metric
     for (phase, where, name), series in trace.signals.items():
         yield phase, where, name, series

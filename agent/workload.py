@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agent.candidate import write_treatment
 from agent.trace_file import read_trace, write_trace
+from agent.trace_stream import STREAM, read_stream
 from probes.objective import Objective
 from probes.trace import Ending, Status, Trace
 from remedies.treatment import CONTROL, Treatment
@@ -118,6 +119,7 @@ class Outcome:
         started: Unix time at which the trial was started.
         seconds: Wall time of the whole trial, process start included.
         recalled: MLflow run of the earlier diagnosis that it was taken from; else nothing.
+        place: Folder in which the trace was written to the disk while it came.
     """
 
     spec: TrialSpec
@@ -126,8 +128,8 @@ class Outcome:
     seconds: float = 0.0
     recalled: str = ""
 
+    place: Path | None = field(default=None, repr=False, compare=False)
     _held: Trace | None = field(init=False, repr=False, compare=False)
-    _place: Path = field(init=False, repr=False, compare=False)
     _summary: _Summary = field(init=False, repr=False, compare=False)
     _last: Callable[[], Trace | None] = field(init=False, repr=False, compare=False)
     _values: dict[Objective, float] = field(
@@ -135,16 +137,21 @@ class Outcome:
     )
 
     def put_away(self, folder: Path) -> None:
-        """Keep the trace on disk instead of in memory.
+        """Keep the trace on disk instead of in memory, unless the disk does not take it.
 
         Args:
-            folder: Of this outcome alone; made here.
+            folder: Of this outcome alone; made here where the trace is not on the disk yet.
         """
         if self._held is None:
             return
-        folder.mkdir(parents=True)
-        write_trace(self._held, folder)
-        self._place, self._summary = folder, _Summary.of(self._held)
+        if self.place is None:
+            try:
+                folder.mkdir(parents=True)
+                write_trace(self._held, folder)
+            except OSError:
+                return
+            self.place = folder
+        self._summary = _Summary.of(self._held)
         self._last = weakref.ref(self._held)  # Somebody on another thread may be at it.
         self._held = None
 
@@ -184,6 +191,8 @@ class Outcome:
     def _read_again(self) -> Trace:
         trace = self._last()
         if trace is None:
-            trace = read_trace(self._place)
+            assert self.place is not None
+            streamed = (self.place / STREAM).exists()
+            trace = read_stream(self.place) if streamed else read_trace(self.place)
             self._last = weakref.ref(trace)
         return trace

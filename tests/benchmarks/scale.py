@@ -1,6 +1,6 @@
 """How many trials a second the controller sustains, and what a long trace of a large model weighs.
 
-``python -m tests.benchmarks.scale [--slots 1,2,4,8,64] [--seconds 10] [--trials 5000]`` prints:
+``python -m tests.benchmarks.scale [--slots 1 2 4 8 64] [--seconds 10] [--trials 5000]`` prints:
 
 - for each number of slots, trials per second over the ideal (slots / seconds). The trials sleep on
   Ray instead of training, so that the machine's cores are not what is measured; they send events as
@@ -22,6 +22,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
@@ -35,6 +36,7 @@ from agent.request import Request
 from agent.snapshot import Snapshot
 from agent.study import Study
 from agent.trace_file import write_trace
+from agent.trace_stream import TraceStream
 from agent.trials import Trials
 from agent.workload import Outcome, TrialSpec, Workload
 from probes.objective import Objective
@@ -48,6 +50,7 @@ _SIGNALS = 12  # of each module at a probed step, about as many as the tap has
 _PLACES = 15  # of a small model: with its signals, the size of the median trace of the corpus
 _PROBED = 90  # steps
 _ROUND = 50  # trials of a search
+_AWAKE = 1  # step limit of a trial that is there to have a host started
 _MODULES = 1_000
 _STEPS = 100_000
 
@@ -74,13 +77,14 @@ class Sleeper(Keeper):
 
     def start(self, spec: TrialSpec) -> None:
         """Begin to sleep."""
-        threading.Thread(target=self._sleep, daemon=True).start()
+        seconds = 1.0 if spec.max_steps == _AWAKE else self._seconds
+        threading.Thread(target=self._sleep, args=(seconds,), daemon=True).start()
 
     def close(self) -> None:
         """There is nothing to end."""
 
-    def _sleep(self) -> None:
-        end = time.monotonic() + self._seconds
+    def _sleep(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
         step = 0
         while (left := end - time.monotonic()) > 0:
             self._events.put({"event": "progress", "step": (step := step + 1)})
@@ -151,26 +155,33 @@ class Nowhere:
         return lambda *_, **given: _Nothing()
 
 
-def rate(slots: int, seconds: float) -> float:
-    """Trials per second over the ideal, with this many slots."""
+def rate(slots: int, seconds: float, rounds: int = 3) -> tuple[float, float]:
+    """Trials per second over the ideal with this many slots, and ms of CPU for each trial."""
     script = Path(__file__)
     snapshot = Snapshot.take(script.parent, script)
     workload = Workload(script=script, args=(str(seconds),), directory=script.parent)
 
-    rounds = 3
     with (
         mock.patch("agent.hosts.Keeper", Sleeper),
         Launcher(snapshot, workload, slots) as launcher,
     ):
-        began = time.monotonic()
-        for number in range(rounds * slots):
-            launcher.submit(TrialSpec(number))
+        numbers = count()
+        while sum(host.ready for host in launcher._hosts) < slots:  # Their start is not measured.
+            if len(launcher.pending) < 2 * slots:
+                launcher.submit(TrialSpec(next(numbers), max_steps=_AWAKE))
+            launcher.poll()
         while launcher.pending:
             launcher.poll()
-        return rounds * seconds / (time.monotonic() - began)
+        began, spent = time.monotonic(), time.process_time()
+        for _ in range(rounds * slots):
+            launcher.submit(TrialSpec(next(numbers)))
+        while launcher.pending:
+            launcher.poll()
+        took, spent = time.monotonic() - began, time.process_time() - spent
+        return rounds * seconds / took, 1000 * spent / (rounds * slots)
 
 
-def memory_of_trials(count: int) -> tuple[float, float, float]:
+def memory_of_trials(trials_in_all: int) -> tuple[float, float, float]:
     """MiB of this process after a tenth of so many trials and after all, and ms of CPU for each."""
     with tempfile.TemporaryDirectory() as name, mock.patch("agent.ledger.book.connect") as connect:
         connect.return_value = Nowhere()
@@ -191,13 +202,13 @@ def memory_of_trials(count: int) -> tuple[float, float, float]:
         trials.next()
         hearing = Hearing(trials, 0, float("inf"))
         early, began = 0.0, time.process_time()
-        for number in range(0, count, _ROUND):
-            if number >= count // 10 and not early:
+        for number in range(0, trials_in_all, _ROUND):
+            if number >= trials_in_all // 10 and not early:
                 early = resident()
             _round(hearing, trials, folder, number)
         spent = time.process_time() - began
         ledger.close()
-        return early, resident(), 1000 * spent / count
+        return early, resident(), 1000 * spent / trials_in_all
 
 
 def _round(hearing: Hearing, trials: Trials, folder: Path, number: int) -> None:
@@ -234,22 +245,37 @@ def _five_symptoms(*_: object) -> tuple[Symptom, ...]:
     )
 
 
-def weight_of_a_trace() -> tuple[float, float]:
-    """MiB in memory, and on disk."""
+def weight_of_a_trace() -> str:
+    """What a long trace of a large model weighs in memory and on disk, and costs."""
     chance = random.Random(0)
-    before = resident()
-    trace = Trace()
-    for step in filter(is_probed, range(_STEPS)):
-        rows = [
-            [f"blocks.{module}", f"signal.{n}", chance.lognormvariate(0, 1)]
-            for module in range(_MODULES)
-            for n in range(_SIGNALS)
-        ]
-        trace.feed({"event": "signals", "step": step, "phase": "train", "rows": rows})
-    held = resident() - before
+    places = [(f"blocks.{m}", f"signal.{n}") for m in range(_MODULES) for n in range(_SIGNALS)]
+    before, trace = resident(), Trace()
     with tempfile.TemporaryDirectory() as name:
-        write_trace(trace, Path(name))
-        return held, sum(file.stat().st_size for file in Path(name).iterdir()) / 2**20
+        folder, half, spent = Path(name), 0.0, 0.0
+        stream = TraceStream(folder / "streamed")
+        for step in filter(is_probed, range(_STEPS)):
+            rows = [[*place, chance.lognormvariate(0, 1)] for place in places]
+            event = {"event": "signals", "step": step, "phase": "train", "rows": rows}
+            trace.feed(event)
+            began = time.process_time()
+            stream.feed(event)
+            spent += time.process_time() - began
+            half = half if step > _STEPS / 2 else size(folder / "streamed")
+        stream.close()
+        held = resident() - before
+        points = sum(len(series) for series in trace.signals.values())
+        (folder / "whole").mkdir()
+        write_trace(trace, folder / "whole")
+        return (
+            f"{points:,} points: {held:.0f} MiB in memory; on disk as they come "
+            f"{size(folder / 'streamed'):.0f} MiB, {half:.0f} of them half-way, at "
+            f"{1e6 * spent / points:.2f} us a point; in the record {size(folder / 'whole'):.0f} MiB"
+        )
+
+
+def size(folder: Path) -> float:
+    """MiB of the files in a folder."""
+    return sum(file.stat().st_size for file in folder.glob("*")) / 2**20
 
 
 def resident() -> float:
@@ -261,20 +287,23 @@ def resident() -> float:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--slots", default="1,2,4,8,64")
+    parser.add_argument("--slots", type=int, nargs="*", default=[1, 2, 4, 8, 64])
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--trials", type=int, default=5000)
+    parser.add_argument("--brief", action="store_true", help="leave the long trace out")
     asked = parser.parse_args()
-    held, written = weight_of_a_trace()
-    print(f"trace of {_MODULES} modules, {_STEPS} steps: {held:.0f} MiB, {written:.0f} on disk")
+    if not asked.brief:
+        print(f"trace of {_MODULES} modules, {_STEPS} steps, {weight_of_a_trace()}", flush=True)
     if asked.trials:
         early, late, each = memory_of_trials(asked.trials)
         print(
             f"memory after {asked.trials // 10} and {asked.trials} trials: "
             f"{early:.0f}, {late:.0f} MiB; {each:.0f} ms of CPU for each"
         )
-    for slots in map(int, asked.slots.split(",")):
-        print(f"{slots} slots: {100 * rate(slots, asked.seconds):.0f} % of the ideal", flush=True)
+    for slots in asked.slots:
+        share, each = rate(slots, asked.seconds)
+        line = f"{slots} slots: {100 * share:.1f} % of the ideal, {each:.1f} ms of CPU for each"
+        print(line, flush=True)
 
 
 if __name__ == "__main__":
