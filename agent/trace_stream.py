@@ -75,15 +75,15 @@ class TraceStream:
         return not self._broken
 
     def _add(self, phase: str, step: int, rows: list[Any]) -> None:
-        wheres, names, values = zip(*rows, strict=True)
+        wheres, names = [row[0] for row in rows], [row[1] for row in rows]
         layout = self._layouts.get(phase)
         # The rows of one step are those of the step before, nearly always.
         if layout is None or layout[0] != (wheres, names):
             found = array("i", (self._code(phase, *at) for at in zip(wheres, names, strict=True)))
             layout = self._layouts[phase] = (wheres, names), found
         self._series.extend(layout[1])
-        self._steps.extend(repeat(step, len(values)))
-        self._values.extend(values)
+        self._steps.extend(repeat(step, len(rows)))
+        self._values.extend([row[2] for row in rows])
 
     def _code(self, *key: str) -> int:
         phase, where, name = key

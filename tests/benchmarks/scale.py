@@ -2,10 +2,12 @@
 
 ``python -m tests.benchmarks.scale [--slots 1 2 4 8 64] [--seconds 10] [--trials 5000]`` prints:
 
-- for each number of slots, trials per second over the ideal (slots / seconds). The trials sleep on
-  Ray instead of training, so that the machine's cores are not what is measured; they send events as
-  often as real ones;
-- the memory of this process before and after thousands of trials of no length;
+- for each number of slots, trials per second over the ideal (slots / seconds). The hosts are Ray's,
+  and their trials sleep instead of training, so that the machine's cores are not what is measured,
+  but tell as much as a small model; they are asked for by a study, judged by all probes, and
+  recorded in MLflow. The start of the hosts is left out. With ``--alone``, nothing is judged;
+- the memory of this process before and after thousands of trials that end at once, with study,
+  judgement and record, but an MLflow that keeps nothing;
 - the memory and the size on disk of a trace of 1,000 modules over 100,000 steps.
 """
 
@@ -20,13 +22,14 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
 
+from agent.assessment import read_symptoms
 from agent.candidate import Candidate
 from agent.hearing import Hearing
 from agent.inside.keeper import Keeper
@@ -37,12 +40,14 @@ from agent.snapshot import Snapshot
 from agent.study import Study
 from agent.trace_file import write_trace
 from agent.trace_stream import TraceStream
-from agent.trials import Trials
+from agent.trials import Runner, Trials
 from agent.workload import Outcome, TrialSpec, Workload
+from probes import probes
+from probes.base import Probe
 from probes.objective import Objective
 from probes.symptom import Symptom
 from probes.tap.cadence import is_probed
-from probes.trace import Ending, Event, Trace
+from probes.trace import Event, Trace
 from remedies.space import Range
 from remedies.treatment import CONTROL, Action
 
@@ -67,6 +72,7 @@ class Sleeper(Keeper):
     def __init__(self, snapshot: object, workload: Workload, environment: object) -> None:
         self._seconds = float(workload.args[0])
         self._events = queue.SimpleQueue()
+        self._told = list(events_of_a_run(random.Random()))
 
     def check(self, linked: object) -> str:
         """All is well."""
@@ -77,19 +83,22 @@ class Sleeper(Keeper):
 
     def start(self, spec: TrialSpec) -> None:
         """Begin to sleep."""
-        seconds = 1.0 if spec.max_steps == _AWAKE else self._seconds
-        threading.Thread(target=self._sleep, args=(seconds,), daemon=True).start()
+        given = (1.0, self._told[-1:]) if spec.max_steps == _AWAKE else (self._seconds, self._told)
+        threading.Thread(target=self._sleep, args=given, daemon=True).start()
 
     def close(self) -> None:
         """There is nothing to end."""
 
-    def _sleep(self, seconds: float) -> None:
+    def _sleep(self, seconds: float, told: list[Event]) -> None:
         end = time.monotonic() + seconds
-        step = 0
-        while (left := end - time.monotonic()) > 0:
-            self._events.put({"event": "progress", "step": (step := step + 1)})
-            time.sleep(min(0.25, left))
-        self._events.put({"event": "ending", **asdict(Ending("completed", steps=step))})
+        *run, ending = told
+        while run or time.monotonic() < end:
+            share = min(max(0.0, 1 - (end - time.monotonic()) / seconds), 1.0)
+            rest = len(told) - round(share * len(told))
+            while len(run) > rest:
+                self._events.put(run.pop(0))
+            time.sleep(max(0.0, min(0.25, end - time.monotonic())))
+        self._events.put(ending)
 
 
 class Answering:
@@ -104,7 +113,7 @@ class Answering:
     def submit(self, spec: TrialSpec) -> None:
         """Have its outcome ready."""
         trace = Trace()
-        for event in self._events(spec):
+        for event in events_of_a_run(self._chance):
             trace.feed(event)
             if event["event"] == "metric":
                 self._reports.append((spec.number, event))
@@ -120,20 +129,20 @@ class Answering:
             found.append(self._reports.popleft())
         return found
 
-    def _events(self, spec: TrialSpec) -> Iterator[Event]:
-        for n in range(_PLACES):
-            yield {"event": "module", "where": f"net.{n}", "type": "Linear", "source": "train.py:9"}
-        for action in spec.treatment:
-            yield {"event": "applied", "remedy": action.remedy, "target": "", "detail": "done"}
-        places = [(f"net.{n}", f"signal.{s}") for n in range(_PLACES) for s in range(_SIGNALS)]
-        for step in range(_PROBED):
-            rows = [[*place, self._chance.random()] for place in places]
-            rows.append(["loss", "loss.value", self._chance.random()])
-            yield {"event": "signals", "step": step, "phase": "train", "rows": rows}
-            value = self._chance.random()
-            yield {"event": "metric", "step": step, "name": "val_acc", "value": value}
-        tail = "".join(f"epoch {n} {self._chance.random()}\n" for n in range(100))
-        yield {"event": "ending", "status": "completed", "steps": _PROBED, "output_tail": tail}
+
+def events_of_a_run(chance: random.Random) -> Iterator[Event]:
+    """What a small model tells, with noise for numbers: as much as the median of the corpus."""
+    for n in range(_PLACES):
+        yield {"event": "module", "where": f"net.{n}", "type": "Linear", "source": "train.py:9"}
+    yield {"event": "applied", "remedy": "R301", "target": "", "detail": "done"}
+    places = [(f"net.{n}", f"signal.{s}") for n in range(_PLACES) for s in range(_SIGNALS)]
+    for step in range(_PROBED):
+        rows = [[*place, chance.random()] for place in places]
+        rows.append(["loss", "loss.value", chance.random()])
+        yield {"event": "signals", "step": step, "phase": "train", "rows": rows}
+        yield {"event": "metric", "step": step, "name": "val_acc", "value": chance.random()}
+    tail = "".join(f"epoch {n} {chance.random()}\n" for n in range(100))
+    yield {"event": "ending", "status": "completed", "steps": _PROBED, "output_tail": tail}
 
 
 class _Nothing(list[object]):
@@ -155,63 +164,73 @@ class Nowhere:
         return lambda *_, **given: _Nothing()
 
 
-def rate(slots: int, seconds: float, rounds: int = 3) -> tuple[float, float]:
-    """Trials per second over the ideal with this many slots, and ms of CPU for each trial."""
+def rate(slots: int, seconds: float, alone: bool, rounds: int = 3) -> tuple[float, float]:
+    """Trials per second over the ideal, and ms of CPU of this process for each trial.
+
+    Args:
+        slots: Trials at a time.
+        seconds: That each takes.
+        alone: Whether only the launcher is measured: nothing is searched, judged or recorded.
+        rounds: How often all slots are used.
+    """
     script = Path(__file__)
     snapshot = Snapshot.take(script.parent, script)
     workload = Workload(script=script, args=(str(seconds),), directory=script.parent)
+    with tempfile.TemporaryDirectory() as name, mock.patch("agent.hosts.Keeper", Sleeper):
+        folder = Path(name)
+        with Launcher(snapshot, workload, slots, shelf=folder / "shelf") as launcher:
+            numbers = count(10**6)
+            while sum(host.ready for host in launcher._hosts) < slots:  # That is not measured.
+                if len(launcher.pending) < 2 * slots:
+                    launcher.submit(TrialSpec(next(numbers), max_steps=_AWAKE))
+                launcher.poll()
+            while launcher.pending:
+                launcher.poll()
+            if alone:
+                began, spent = time.monotonic(), time.process_time()
+                for _ in range(rounds * slots):
+                    launcher.submit(TrialSpec(next(numbers)))
+                while launcher.pending:
+                    launcher.poll()
+                took, spent = time.monotonic() - began, time.process_time() - spent
+            else:
+                with session(launcher, folder) as (hearing, trials):
+                    began, spent = time.monotonic(), time.process_time()
+                    search(hearing, trials, folder, 0, rounds * slots)
+                    took, spent = time.monotonic() - began, time.process_time() - spent
+    return rounds * seconds / took, 1000 * spent / (rounds * slots)
 
-    with (
-        mock.patch("agent.hosts.Keeper", Sleeper),
-        Launcher(snapshot, workload, slots) as launcher,
-    ):
-        numbers = count()
-        while sum(host.ready for host in launcher._hosts) < slots:  # Their start is not measured.
-            if len(launcher.pending) < 2 * slots:
-                launcher.submit(TrialSpec(next(numbers), max_steps=_AWAKE))
-            launcher.poll()
-        while launcher.pending:
-            launcher.poll()
-        began, spent = time.monotonic(), time.process_time()
-        for _ in range(rounds * slots):
-            launcher.submit(TrialSpec(next(numbers)))
-        while launcher.pending:
-            launcher.poll()
-        took, spent = time.monotonic() - began, time.process_time() - spent
-        return rounds * seconds / took, 1000 * spent / (rounds * slots)
+
+@contextmanager
+def session(runner: Runner, folder: Path) -> Iterator[tuple[Hearing, Trials]]:
+    """What a controller has: a ledger, trials that all probes read, and the control."""
+    ledger = Ledger(None, "scale", folder)
+    ledger.start(Request(workload=Workload(script=folder / "train.py", directory=folder)))
+    trials = Trials(
+        runner, lambda progress: None, ledger.record, (), read=_read, shelf=folder / "shelf"
+    )
+    trials.objective = Objective(name="val_acc", mode="max")
+    trials.run([(CONTROL, 0)], "observe")
+    yield Hearing(trials, 0, float("inf")), trials
+    ledger.close()
 
 
 def memory_of_trials(trials_in_all: int) -> tuple[float, float, float]:
     """MiB of this process after a tenth of so many trials and after all, and ms of CPU for each."""
+    early = 0.0
     with tempfile.TemporaryDirectory() as name, mock.patch("agent.ledger.book.connect") as connect:
         connect.return_value = Nowhere()
-        folder = Path(name)
-        workload = Workload(script=folder / "train.py", directory=folder)
-        ledger = Ledger(None, "scale", folder)
-        ledger.start(Request(workload=workload))
-        trials = Trials(
-            Answering(),
-            lambda progress: None,
-            ledger.record,
-            (),
-            read=_five_symptoms,
-            shelf=folder / "shelf",
-        )
-        trials.objective = Objective(name="val_acc", mode="max")
-        trials.start(CONTROL, 0, "observe")
-        trials.next()
-        hearing = Hearing(trials, 0, float("inf"))
-        early, began = 0.0, time.process_time()
-        for number in range(0, trials_in_all, _ROUND):
-            if number >= trials_in_all // 10 and not early:
-                early = resident()
-            _round(hearing, trials, folder, number)
-        spent = time.process_time() - began
-        ledger.close()
+        with session(Answering(), Path(name)) as (hearing, trials):
+            began = time.process_time()
+            for number in range(0, trials_in_all, _ROUND):
+                if number >= trials_in_all // 10 and not early:
+                    early = resident()
+                search(hearing, trials, Path(name), number, _ROUND)
+            spent = time.process_time() - began
         return early, resident(), 1000 * spent / trials_in_all
 
 
-def _round(hearing: Hearing, trials: Trials, folder: Path, number: int) -> None:
+def search(hearing: Hearing, trials: Trials, folder: Path, number: int, most: int) -> None:
     """One search as a session has it, over ten remedies with a number each."""
     assert trials.objective is not None
     candidates = [
@@ -225,10 +244,12 @@ def _round(hearing: Hearing, trials: Trials, folder: Path, number: int) -> None:
     study = Study(
         f"round-{number}", candidates, trials.objective, folder / "studies.log", control=control
     )
-    hearing.run(study, _ROUND, lambda treatment: False)
+    hearing.run(study, most, lambda treatment: False)
 
 
-def _five_symptoms(*_: object) -> tuple[Symptom, ...]:
+def _read(trace: Trace, _: Iterable[Probe], objective: Objective | None) -> tuple[Symptom, ...]:
+    """Five symptoms, found with the labour of all probes."""
+    read_symptoms(trace, probes, objective)
     evidence = {f"number-{n}": random.random() for n in range(6)}
     return tuple(
         Symptom(
@@ -291,6 +312,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--trials", type=int, default=5000)
     parser.add_argument("--brief", action="store_true", help="leave the long trace out")
+    parser.add_argument("--alone", action="store_true", help="only the launcher: nothing is judged")
     asked = parser.parse_args()
     if not asked.brief:
         print(f"trace of {_MODULES} modules, {_STEPS} steps, {weight_of_a_trace()}", flush=True)
@@ -301,7 +323,7 @@ def main() -> None:
             f"{early:.0f}, {late:.0f} MiB; {each:.0f} ms of CPU for each"
         )
     for slots in asked.slots:
-        share, each = rate(slots, asked.seconds)
+        share, each = rate(slots, asked.seconds, asked.alone)
         line = f"{slots} slots: {100 * share:.1f} % of the ideal, {each:.1f} ms of CPU for each"
         print(line, flush=True)
 
