@@ -26,6 +26,8 @@ class Assessment:
         symptoms: What the probes find in the treated run.
         cleared: Alarming codes of the control that the treated run does not have.
         raised: Alarming codes that only the treated run has.
+        remaining: Alarming codes that both have.
+        same: Whether both trained on bit-identical losses, and report the same.
     """
 
     treated: Outcome
@@ -35,6 +37,7 @@ class Assessment:
     cleared: tuple[str, ...]
     raised: tuple[str, ...]
     remaining: tuple[str, ...]
+    same: bool = False
 
     @property
     def value(self) -> float:
@@ -70,13 +73,13 @@ class Assessment:
         """Whether a remedy of the treatment found nothing to change in the program."""
         if self.broken:
             return False
-        applied = {event["remedy"] for event in self.treated.trace.applied}
-        return any(action.remedy not in applied for action in self.treated.spec.treatment)
+        treatment = self.treated.spec.treatment
+        return any(action.remedy not in self.treated.applied for action in treatment)
 
     @property
     def unchanged(self) -> bool:
         """Whether what was changed made no difference: bit for bit the same training."""
-        return not self.broken and _same_training(self.treated.trace, self.control.trace)
+        return not self.broken and self.same
 
     @property
     def recovers(self) -> bool:
@@ -124,6 +127,7 @@ def assess(
         cleared=tuple(code for code in before if code not in after),
         raised=tuple(code for code in after if code not in before),
         remaining=tuple(code for code in before if code in after),
+        same=_same_training(treated.trace, control.trace),
     )
 
 

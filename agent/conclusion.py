@@ -94,12 +94,12 @@ def _workload(request: Request, findings: Findings) -> WorkloadSummary:
             inferred=request.metric is None,
             value=None if value == objective.worst else value,
         )
-    ending = baseline.trace.ending if baseline else None
+    ending = baseline.ending if baseline else None
     return WorkloadSummary(
         script=str(request.workload.script),
         args=request.workload.args,
         metric=metric,
-        steps=baseline.trace.steps if baseline else 0,
+        steps=baseline.steps if baseline else 0,
         seconds=round(ending.seconds, 2) if ending else 0.0,
         prefix=findings.prefix.steps if findings.prefix else None,
     )
@@ -153,7 +153,7 @@ def _heard_entry(
     seed = assessment.treated.spec.seed
     metric = {seed: assessment.value} if assessment.reported else {}
     control = {seed: assessment.control.value(objective)}
-    status, reason = _status(heard, best), explain(heard, best, assessment.treated.trace)
+    status, reason = _status(heard, best), explain(heard, best)
     if result is not None:
         metric |= result.comparison.treated
         control |= result.comparison.control

@@ -24,6 +24,7 @@ from agent.progress import Listener, Notice, Part, PartStarted
 from agent.request import Request
 from agent.selection import selected
 from agent.settings import SettingSearch
+from agent.shelf import shelf
 from agent.snapshot import Snapshot
 from agent.store import home
 from agent.study import check_storage
@@ -74,10 +75,14 @@ class Controller:
         self._probes = selected(probes, request)
         self._remedies = selected(remedies, request)
         self._policy = policy or policies[request.policy]
-        self._launch = launch or _launcher
+        self._launch = launch or self._launcher
 
     def run(self) -> Diagnosis:
         """Run the diagnosis and record it."""
+        with shelf(home()) as self._shelf:
+            return self._run()
+
+    def _run(self) -> Diagnosis:
         self._begin("start")
         workload = self._request.workload
         ledger = Ledger(self._request.tracking_uri, self._request.experiment, home())
@@ -136,7 +141,9 @@ class Controller:
         with self._launch(snapshot, request) as launcher:
             known = ledger.known if request.resume else []
             record, recall = ledger.record, ledger.recall
-            trials = Trials(launcher, self._listener, record, self._probes, known, recall)
+            trials = Trials(
+                launcher, self._listener, record, self._probes, known, recall, shelf=self._shelf
+            )
             episode = self._episode(trials, ledger)
             self._current = episode, trials
             try:
@@ -164,7 +171,7 @@ class Controller:
         return Cost(
             trials=len(trials.outcomes),
             recalled=sum(bool(outcome.recalled) for outcome in trials.outcomes.values()),
-            steps=trials.steps + sum(outcome.trace.steps for outcome in patched),
+            steps=trials.steps + sum(outcome.steps for outcome in patched),
             baseline_equivalents=round(trials.spent + len(patched), 2),
             wall_s=self._elapsed(),
             parts=dict(self._parts),
@@ -236,6 +243,7 @@ class Controller:
     def _elapsed(self) -> float:
         return round(time.monotonic() - self._started, 2)
 
-
-def _launcher(snapshot: Snapshot, request: Request) -> Launcher:
-    return Launcher(snapshot, request.workload, request.slots, request.address)
+    def _launcher(self, snapshot: Snapshot, request: Request) -> Launcher:
+        return Launcher(
+            snapshot, request.workload, request.slots, request.address, shelf=self._shelf
+        )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from agent.assessment import Assessment
 from agent.trials import Trials
 from agent.workload import Outcome
-from probes.trace import Event, Trace
+from probes.trace import Event
 from remedies import remedies
 from remedies.treatment import Treatment
 
@@ -57,6 +57,7 @@ class Hearing:
         self._seed = seed
         self._budget = budget
         self.heard: list[Heard] = []
+        self._known: dict[Treatment, Heard] = {}
 
     def affordable(self, running: int = 0) -> bool:
         """Whether one more trial fits into the budget, besides those that run."""
@@ -64,7 +65,7 @@ class Hearing:
 
     def known(self, treatment: Treatment) -> Heard | None:
         """What came of a treatment that was heard already."""
-        return next((heard for heard in self.heard if heard.treatment == treatment), None)
+        return self._known.get(treatment)
 
     def hear(self, treatment: Treatment) -> Heard | None:
         """Give a treatment its trial, unless it had one; None where the budget is spent."""
@@ -129,6 +130,7 @@ class Hearing:
         pruned = pruned and outcome.status == "cancelled"
         heard = Heard(outcome.spec.treatment, self._trials.assess(outcome), pruned)
         self.heard.append(heard)
+        self._known.setdefault(heard.treatment, heard)
         self._trials.conclude(outcome, _verdict(heard))
         return heard
 
@@ -169,14 +171,14 @@ def _likelihood(heard: Heard) -> float:
     return max((treats.get(code, 0.0) for code in heard.assessment.cleared), default=0.0)
 
 
-def explain(heard: Heard, best: Heard | None, trace: Trace) -> str:
+def explain(heard: Heard, best: Heard | None) -> str:
     """Why a treatment is not the fix, in one sentence."""
     assessment, objective = heard.assessment, heard.assessment.objective
     before = assessment.control.value(objective)
     change = f"{objective.name} {before:.4g} -> {assessment.value:.4g}"
     if heard.pruned:
         return f"stopped early: {objective.name} stayed below the untreated run's"
-    ending = trace.ending
+    ending = assessment.treated.ending
     if assessment.broken:
         return f"the treated run ended {assessment.treated.status}: {ending and ending.message}"
     if assessment.inert:

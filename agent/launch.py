@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -15,12 +16,14 @@ from agent.cluster import Pulse, Size, address_of, connected, places
 from agent.errors import InfrastructureError, first_line
 from agent.hosts import end_hosts, start_host
 from agent.snapshot import Snapshot
+from agent.trace_stream import TraceStream
 from agent.workload import Outcome, TrialSpec, Workload
 from probes.trace import Ending, Event, Trace
 
 _START_TIMEOUT = 180.0
 _CLOSE_TIMEOUT = 10.0
 _COLLECT = 0.2
+_PACE = 0.02  # seconds for each answer: the controller takes in 50 a second, of however many hosts
 _MAX_LOSSES = 3
 _ATTEMPTS = 2  # at a trial whose host is lost; it may have been the trial that did it
 
@@ -45,6 +48,7 @@ class Launcher:
         workload: What to run, with its limits.
         slots: Trials at a time; None: as many as the cores allow.
         address: Ray cluster to join; None: the one that ``RAY_ADDRESS`` names, or a local one.
+        shelf: Folder to which traces are written as they come; None to have them in memory only.
     """
 
     def __init__(
@@ -53,7 +57,9 @@ class Launcher:
         workload: Workload,
         slots: int | None = None,
         address: str | None = None,
+        shelf: Path | None = None,
     ) -> None:
+        self._shelf = shelf
         self._snapshot = snapshot
         self._workload = workload
         self._slots = slots
@@ -109,7 +115,7 @@ class Launcher:
 
     def submit(self, spec: TrialSpec) -> None:
         """Run a trial as soon as a slot is free."""
-        self._waiting.append(_Run(spec))
+        self._waiting.append(_Run(spec, self._shelf))
         self._place()
 
     def cancel(self, number: int) -> None:
@@ -117,7 +123,7 @@ class Launcher:
         for run in self._waiting:
             if run.spec.number == number:
                 self._waiting.remove(run)
-                run.trace.feed(_CANCELLED)
+                run.feed(_CANCELLED)
                 self._finished.append((number, run.outcome()))
                 return
         for host in self._hosts:
@@ -148,7 +154,8 @@ class Launcher:
     def _collect(self, timeout: float) -> list[Report]:
         import ray
 
-        asked = {host.ask(): host for host in self._hosts if host.run or not host.ready}
+        pace = _PACE * len(self._hosts)
+        asked = {host.ask(pace): host for host in self._hosts if host.run or not host.ready}
         if not asked:
             time.sleep(timeout)
             return []
@@ -177,7 +184,7 @@ class Launcher:
         for event in events:
             if event["event"] == "broken":
                 raise InfrastructureError(f"a trial could not be run: {event['text']}")
-            run.trace.feed(event)
+            run.feed(event)
             if event["event"] == "ending":
                 host.run = None
                 reports.append((number, run.outcome()))
@@ -193,9 +200,9 @@ class Launcher:
             return [_CANCELLED]
         if run.attempt >= _ATTEMPTS:
             return [{"event": "ending", "status": "killed", "message": f"host: {why}"}]
-        again = _Run(run.spec, attempt=run.attempt + 1)
+        again = _Run(run.spec, self._shelf, attempt=run.attempt + 1)
         told = {"event": "note", "text": f"run again, its host was lost: {why}", "host": "lost"}
-        again.trace.feed(told)
+        again.feed(told)
         host.run = None
         self._waiting.appendleft(again)
         return [told]
@@ -295,14 +302,27 @@ class _Run:
     """One attempt at a trial."""
 
     spec: TrialSpec
+    shelf: Path | None = None
     attempt: int = 1
     cancelled: bool = False
     trace: Trace = field(default_factory=Trace)
     started: float = field(default_factory=time.time)
 
+    def __post_init__(self) -> None:
+        self._stream = TraceStream(self.shelf / str(self.spec.number)) if self.shelf else None
+
+    def feed(self, event: Event) -> None:
+        """Take in what its host tells."""
+        self.trace.feed(event)
+        if self._stream is not None:
+            self._stream.feed(event)
+
     def outcome(self) -> Outcome:
         """What it gave."""
-        return Outcome(self.spec, self.trace, self.started, time.time() - self.started)
+        stream = self._stream
+        place = stream.folder if stream is not None and stream.close() else None
+        seconds = time.time() - self.started
+        return Outcome(self.spec, self.trace, self.started, seconds, place=place)
 
 
 @dataclass(eq=False)
@@ -323,10 +343,14 @@ class _Host:
     run: _Run | None = None
     since: float = field(default_factory=time.monotonic)
 
-    def ask(self) -> Any:
-        """Ask for events, unless an answer is still awaited."""
+    def ask(self, pace: float) -> Any:
+        """Ask for events, unless an answer is still awaited.
+
+        Args:
+            pace: Seconds over which events are gathered into one answer.
+        """
         if self.asked is None:
-            self.asked = self.actor.collect.remote(_COLLECT)
+            self.asked = self.actor.collect.remote(max(_COLLECT, pace), pace)
         return self.asked
 
     def take(self) -> Any:

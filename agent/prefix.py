@@ -42,7 +42,7 @@ def cut(outcome: Outcome, steps: int) -> Outcome:
     share = steps / max(1, outcome.trace.steps)
     seconds = share * (ending.seconds if ending else outcome.seconds)
     trace.ending = Ending("stopped", seconds=seconds, steps=steps)
-    return replace(outcome, trace=trace, seconds=share * outcome.seconds)
+    return replace(outcome, trace=trace, seconds=share * outcome.seconds, place=None)
 
 
 def choose(

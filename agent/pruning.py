@@ -67,18 +67,23 @@ class Judge:
 
 
 class Curve:
-    """What a running trial reported, thinned: a point at most every ``spacing`` steps."""
+    """What a running trial reported, thinned: a point at most every ``spacing`` steps.
+
+    Attributes:
+        points: The value at each step.
+    """
 
     def __init__(self, spacing: float, full_hearing: bool) -> None:
         self.full_hearing = full_hearing
         self.grown = False
         self._spacing = spacing
         self._last: int | None = None
+        self.points: dict[int, float] = {}
 
-    def take(self, step: int, value: float) -> bool:
-        """Whether this point is one to be kept."""
+    def take(self, step: int, value: float) -> None:
+        """Add a point, unless it is too near to the one before."""
         if self._last is not None and step < self._last + max(1.0, self._spacing):
-            return False
+            return
         self._last = step
+        self.points[step] = value
         self.grown = True
-        return True

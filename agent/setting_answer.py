@@ -117,7 +117,7 @@ def _status(found: SettingsFound, heard: Heard) -> tuple[TriedStatus, str]:
     run, way, explanation = heard.assessment.treated, found.yardstick, found.explanation
     names = names_of(heard.treatment)
     if heard.assessment.broken:
-        ending = run.trace.ending
+        ending = run.ending
         return "failed", f"the run ended {run.status}: {ending.message if ending else ''}"
     share = f"{100 * way.share(run):.0f} % of the way to the good configuration" if way else ""
     if found.complaint:

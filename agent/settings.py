@@ -141,11 +141,11 @@ class SettingSearch:
         Raises:
             WorkloadError: It fails by itself.
         """
-        ending = outcome.trace.ending
+        ending = outcome.ending
         if ending is None or not ending.planned:
             self._trials.conclude(outcome, "fails")
             message = f": {ending.message}" if ending and ending.message else ""
             raise WorkloadError(
                 f"the good configuration fails by itself ({outcome.status} after "
-                f"{outcome.trace.steps} steps{message}): give one that runs to its end"
+                f"{outcome.steps} steps{message}): give one that runs to its end"
             )

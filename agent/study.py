@@ -56,7 +56,8 @@ _STATES: dict[TrialState, State] = {
     TrialState.FAIL: "failed",
     TrialState.RUNNING: "running",
 }
-_POINTS = 64  # a report is flushed to disk and takes 6 ms: curves are thinned to so many points
+_POINTS = 64  # that a curve is thinned to
+_STORED = 8  # points that are stored: each is flushed to disk, which takes 6 ms
 _STARTUP = 10  # random trials of a blind estimator before it learns: Optuna's own default
 _ATTEMPTS = 4  # at getting something new from the sampler, before an untried treatment is picked
 
@@ -123,7 +124,7 @@ class Study:
         self._running: dict[int, tuple[optuna.Trial, Curve]] = {}
         self._startup = len(candidates) + 2 if sampler == "weighted" else 0
         name = f"{name}-{_fingerprint(candidates, objective, base)}"
-        self._study = _open(name, storage, objective, _Pruner(self._judge))
+        self._study = _open(name, storage, objective)
         self._fail_orphans()
         done = len(self._study.trials)
         self._random = random.Random(f"{seed}/{done}")
@@ -165,21 +166,19 @@ class Study:
 
     def report(self, number: int, step: int, value: float) -> None:
         """Take in one value of the metric of a running trial."""
-        trial, curve = self._running[number]
-        if curve.take(step, value):
-            trial.report(value, step)
+        self._running[number][1].take(step, value)
 
     def should_prune(self, number: int) -> bool:
         """Whether the trial cannot become a cure any more; never for a candidate's first one."""
-        trial, curve = self._running[number]
+        _, curve = self._running[number]
         if curve.full_hearing or not curve.grown:
             return False
         curve.grown = False
-        return trial.should_prune()
+        return self._judge.hopeless(curve.points)
 
     def tell(self, number: int, value: float) -> None:
         """The trial ended with this value; a diverged one counts as just worse than all others."""
-        trial, _ = self._running.pop(number)
+        trial = self._end(number)
         if not math.isfinite(value) or abs(value) >= abs(self.objective.worst):
             trial.set_user_attr("diverged", True)
             value = self._just_worse()
@@ -191,7 +190,7 @@ class Study:
 
     def tell_pruned(self, number: int) -> None:
         """The trial was stopped because `should_prune` said so."""
-        self._study.tell(self._running.pop(number)[0], state=TrialState.PRUNED)
+        self._study.tell(self._end(number), state=TrialState.PRUNED)
 
     def history(self) -> list[Heard]:
         """All trials in their order, resumed ones included; orphans have failed."""
@@ -233,6 +232,14 @@ class Study:
             if is_active(dimension, params):
                 params[name] = _suggest_value(trial, _named(candidate, name), dimension)
         return candidate.with_params(params)
+
+    def _end(self, number: int) -> optuna.Trial:
+        """A trial that has ended, with what is stored of its curve: the last point is."""
+        trial, curve = self._running.pop(number)
+        points = list(curve.points.items())[::-1]
+        for step, value in points[:: math.ceil(len(points) / _STORED) or 1][::-1]:
+            trial.report(value, step)
+        return trial
 
     def _hand_out(self, trial: optuna.Trial, action: Action) -> Asked:
         heard = {key_of(h.treatment[-1]) for h in self.history() if h.state != "failed"}
@@ -297,25 +304,13 @@ class Study:
         return min(real) - margin if self.objective.mode == "max" else max(real) + margin
 
 
-class _Pruner(optuna.pruners.BasePruner):
-    """Gives a trial up when the judge does."""
-
-    def __init__(self, judge: Judge) -> None:
-        self._judge = judge
-
-    def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
-        return self._judge.hopeless(trial.intermediate_values)
-
-
-def _open(
-    name: str, storage: Path | str, objective: Objective, pruner: optuna.pruners.BasePruner
-) -> optuna.Study:
+def _open(name: str, storage: Path | str, objective: Objective) -> optuna.Study:
     try:
         return optuna.create_study(
             study_name=name,
             storage=_storage(storage),
             direction="maximize" if objective.mode == "max" else "minimize",
-            pruner=pruner,
+            pruner=optuna.pruners.NopPruner(),
             load_if_exists=True,
         )
     except Exception as error:

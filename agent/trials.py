@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Protocol
 
 from agent.assessment import Assessment, assess, read_symptoms
@@ -52,6 +53,8 @@ class Trials:
         known: Outcomes of an earlier session, which are not run again.
         recall: Gives the outcome of the same trial of an earlier diagnosis, or None.
         read: Reads the symptoms of a trace.
+        shelf: Folder that traces of treated runs are kept in once it is said what came of them;
+            None to keep them in memory.
     """
 
     def __init__(
@@ -63,12 +66,14 @@ class Trials:
         known: Iterable[Outcome] = (),
         recall: Callable[[TrialSpec], Outcome | None] = lambda spec: None,
         read: Reader = read_symptoms,
+        shelf: Path | None = None,
     ) -> None:
         self._launcher = launcher
         self._listener = listener
         self._record = record
         self._recall = recall
         self._read = read
+        self._shelf = shelf
         self._best: float | None = None
         self._parts: dict[int, Part] = {}
         self._known = {outcome.spec.key: outcome for outcome in known}
@@ -81,6 +86,7 @@ class Trials:
         self._before: dict[int, tuple[Symptom, ...]] = {}
         self._prefix: int | None = None
         self._beyond = 0
+        self._steps = 0
 
     @property
     def slots(self) -> int:
@@ -90,7 +96,7 @@ class Trials:
     @property
     def steps(self) -> int:
         """Optimizer steps of all trials so far."""
-        return self._beyond + sum(outcome.trace.steps for outcome in self.outcomes.values())
+        return self._beyond + self._steps
 
     @property
     def spent(self) -> float:
@@ -102,7 +108,7 @@ class Trials:
         baseline = self.outcomes.get(0)
         if baseline is None or baseline.status not in ("completed", "stopped"):
             return float(len(self.outcomes))
-        return (self.steps - self._beyond) / max(1, baseline.trace.steps)
+        return self._steps / max(1, baseline.steps)
 
     def shorten(self, baseline: Outcome, steps: int) -> None:
         """Let all trials from now on be stopped after so many steps.
@@ -112,7 +118,7 @@ class Trials:
             steps: The step limit.
         """
         whole = self.outcomes[baseline.spec.number]
-        self._beyond += whole.trace.steps - baseline.trace.steps
+        self._beyond += whole.steps - baseline.steps
         self._prefix = steps
         self._keep(baseline)
 
@@ -203,6 +209,9 @@ class Trials:
             self._best = value if better else self._best
         number = outcome.spec.number
         self._listener(TrialEnded(number, verdict, value, better, outcome.seconds))
+        # The controls are what all others are held against.
+        if self._shelf is not None and outcome.spec.treatment != CONTROL:
+            outcome.put_away(self._shelf / str(number))
 
     def _value(self, outcome: Outcome) -> float | None:
         if self.objective is None:
@@ -218,6 +227,8 @@ class Trials:
             yield self._waiting.popleft()
 
     def _keep(self, outcome: Outcome) -> Outcome:
+        before = self.outcomes.get(outcome.spec.number)
+        self._steps += outcome.steps - (before.steps if before else 0)
         self.outcomes[outcome.spec.number] = outcome
         if outcome.spec.treatment == CONTROL and outcome.status != "cancelled":
             self.controls[outcome.spec.seed] = outcome

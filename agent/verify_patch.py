@@ -95,7 +95,7 @@ def judge(outcomes: list[Outcome], comparison: PairedComparison) -> tuple[bool, 
     objective = comparison.objective
     for outcome in outcomes:
         value, seed = outcome.value(objective), outcome.spec.seed
-        if not (outcome.trace.ending and outcome.trace.ending.planned):
+        if not (outcome.ending and outcome.ending.planned):
             return False, f"on seed {seed} the patched script ended {outcome.status}"
         if value == objective.worst or not math.isfinite(value):
             return False, f"on seed {seed} the patched script ends without {objective.name}"

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from agent.candidate import write_treatment
+from agent.trace_file import read_trace, write_trace
+from agent.trace_stream import STREAM, read_stream
 from probes.objective import Objective
-from probes.trace import Status, Trace
+from probes.trace import Ending, Status, Trace
 from remedies.treatment import CONTROL, Treatment
 
 
@@ -79,6 +83,32 @@ class TrialSpec:
         return write_treatment(self.treatment), self.seed, self.max_steps
 
 
+@dataclass(frozen=True, slots=True)
+class _Summary:
+    """What is known of a run without its trace."""
+
+    steps: int
+    ending: Ending | None
+    applied: frozenset[str]
+
+    @classmethod
+    def of(cls, trace: Trace) -> _Summary:
+        ending = trace.ending and replace(trace.ending, output_tail="")
+        return cls(trace.steps, ending, frozenset(event["remedy"] for event in trace.applied))
+
+
+class _Held:
+    """The trace of an outcome: in memory, or on disk and read again for whoever asks for it."""
+
+    def __get__(self, outcome: Outcome | None, owner: type[Outcome]) -> Trace:
+        if outcome is None:
+            raise AttributeError("trace")  # For dataclasses: it has no default.
+        return outcome._held or outcome._read_again()
+
+    def __set__(self, outcome: Outcome, trace: Trace) -> None:
+        outcome._held = trace
+
+
 @dataclass
 class Outcome:
     """What one trial gave.
@@ -89,21 +119,80 @@ class Outcome:
         started: Unix time at which the trial was started.
         seconds: Wall time of the whole trial, process start included.
         recalled: MLflow run of the earlier diagnosis that it was taken from; else nothing.
+        place: Folder in which the trace was written to the disk while it came.
     """
 
     spec: TrialSpec
-    trace: Trace
+    trace: _Held = _Held()
     started: float = 0.0
     seconds: float = 0.0
     recalled: str = ""
 
+    place: Path | None = field(default=None, repr=False, compare=False)
+    _held: Trace | None = field(init=False, repr=False, compare=False)
+    _summary: _Summary = field(init=False, repr=False, compare=False)
+    _last: Callable[[], Trace | None] = field(init=False, repr=False, compare=False)
+    _values: dict[Objective, float] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
+
+    def put_away(self, folder: Path) -> None:
+        """Keep the trace on disk instead of in memory, unless the disk does not take it.
+
+        Args:
+            folder: Of this outcome alone; made here where the trace is not on the disk yet.
+        """
+        if self._held is None:
+            return
+        if self.place is None:
+            try:
+                folder.mkdir(parents=True)
+                write_trace(self._held, folder)
+            except OSError:
+                return
+            self.place = folder
+        self._summary = _Summary.of(self._held)
+        self._last = weakref.ref(self._held)  # Somebody on another thread may be at it.
+        self._held = None
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps done."""
+        return self._known.steps
+
+    @property
+    def ending(self) -> Ending | None:
+        """How the run ended; None when its process vanished without a word."""
+        return self._known.ending
+
+    @property
+    def applied(self) -> frozenset[str]:
+        """Codes of the remedies that took effect."""
+        return self._known.applied
+
     @property
     def status(self) -> Status:
         """How the run ended; ``killed`` when its process vanished without a word."""
-        return self.trace.ending.status if self.trace.ending else "killed"
+        return self.ending.status if self.ending else "killed"
 
     def value(self, objective: Objective) -> float:
         """The metric at the end of the run; the worst value when the run broke off."""
-        ending = self.trace.ending
-        planned = ending is not None and ending.planned
-        return objective.final(self.trace) if planned else objective.worst
+        if not (self.ending and self.ending.planned):
+            return objective.worst
+        if objective not in self._values:
+            self._values[objective] = objective.final(self.trace)
+        return self._values[objective]
+
+    @property
+    def _known(self) -> _Summary:
+        held = self._held
+        return self._summary if held is None else _Summary.of(held)
+
+    def _read_again(self) -> Trace:
+        trace = self._last()
+        if trace is None:
+            assert self.place is not None
+            streamed = (self.place / STREAM).exists()
+            trace = read_stream(self.place) if streamed else read_trace(self.place)
+            self._last = weakref.ref(trace)
+        return trace

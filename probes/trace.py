@@ -31,7 +31,7 @@ import math
 from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 Event = dict[str, Any]
 Phase = Literal["train", "eval"]
@@ -39,6 +39,13 @@ Phase = Literal["train", "eval"]
 Status = Literal[
     "completed", "stopped", "raised", "exited", "killed", "timeout", "out-of-memory", "cancelled"
 ]
+
+
+class Numbers(Protocol):
+    """A column of machine numbers: an array of Python's, or of NumPy's."""
+
+    def tobytes(self) -> bytes:
+        """As they lie in memory."""
 
 
 class Series:
@@ -67,10 +74,20 @@ class Series:
         """The values, as a list of its own."""
         return self._values.tolist()
 
+    @property
+    def columns(self) -> tuple[array[int], array[float]]:
+        """Steps and values as they are held, 64 bits each: to be read only."""
+        return self._steps, self._values
+
     def append(self, step: int, value: float) -> None:
         """Add one point."""
         self._steps.append(step)
         self._values.append(value)
+
+    def extend(self, steps: Numbers, values: Numbers) -> None:
+        """Add many points: integers and floats of 64 bits."""
+        self._steps.frombytes(steps.tobytes())
+        self._values.frombytes(values.tobytes())
 
     def __len__(self) -> int:
         return len(self._values)

@@ -32,6 +32,9 @@ class Action(BaseModel):
         """The single targets."""
         return tuple(part for part in self.target.split(",") if part)
 
+    def __hash__(self) -> int:
+        return hash((self.remedy, self.name, self.target, frozenset(self.params.items())))
+
     def __str__(self) -> str:
         params = ", ".join(f"{key}={_short(value)}" for key, value in self.params.items())
         at = f" @ {self.target}" if self.target else ""

@@ -12,6 +12,7 @@ import socket
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from multiprocessing.connection import wait
@@ -27,6 +28,7 @@ from agent.workload import TrialSpec, Workload
 from probes.trace import Ending, Event
 
 _LOOK = 0.05
+_LAST = ("ending", "broken")
 _CANCELLED = Ending("cancelled", message="cancelled")
 
 
@@ -117,19 +119,25 @@ class Keeper:
         """End the running trial, if there is one; it still has an ending."""
         self._cancelled.set()
 
-    def collect(self, timeout: float) -> list[Event]:
+    def collect(self, timeout: float, linger: float = 0.0) -> list[Event]:
         """Events since the last call; waits up to ``timeout`` seconds for the first one.
 
         The last event of a trial is ``ending``, or ``broken`` with a ``text`` where the trial
         could not be run at all.
+
+        Args:
+            timeout: Seconds.
+            linger: Seconds that it waits for more after the first one; not after the last event.
         """
-        events = []
+        events: list[Event] = []
         try:
             events.append(self._events.get(timeout=timeout))
-            while True:
-                events.append(self._events.get_nowait())
+            until = time.monotonic() + linger
+            while not (events[-1]["event"] in _LAST and self._events.empty()):
+                events.append(self._events.get(timeout=max(0.0, until - time.monotonic())))
         except queue.Empty:
-            return events
+            pass
+        return events
 
     def close(self) -> None:
         """End everything that was started and remove all files."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +33,7 @@ from agent.redact import find_secrets, hide
 from agent.store import Store
 from agent.trace_file import REST, write_trace
 from agent.workload import Outcome, TrialKey, TrialSpec
+from remedies.treatment import Treatment
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric, Run
@@ -134,6 +136,7 @@ class Book:
             yield outcome
 
     def _write_trial(self, record: TrialRecord) -> None:
+        trace = record.outcome.trace  # Here, or it is read from the disk for each that asks.
         tags = {"mlflow.parentRunId": self._parent, "mlflow.user": user_name()}
         run_id = self._client.create_run(
             self._experiment, start_time=record.started, tags=tags, run_name=record.name
@@ -142,7 +145,7 @@ class Book:
         self._log(run_id, params=record.params, tags=tags, points=record.points)
         with tempfile.TemporaryDirectory(prefix="agent-trace-") as name:
             folder = Path(name)
-            write_trace(record.outcome.trace, folder)
+            write_trace(trace, folder)
             rest = (folder / REST).read_text(encoding="utf-8")
             (folder / REST).write_text(hide(rest, self._secrets), encoding="utf-8")
             self._client.log_artifacts(run_id, name)
@@ -150,10 +153,12 @@ class Book:
         self._trials[run_id] = record
 
     def _write_finish(self, record: FinishRecord) -> None:
+        runs: defaultdict[Treatment, list[str]] = defaultdict(list)
+        for run_id, trial in self._trials.items():
+            runs[trial.outcome.spec.treatment].append(run_id)
         for tried in record.diagnosis.tried:
-            for run_id, trial in self._trials.items():
-                if trial.outcome.spec.treatment == tried.treatment:
-                    self._log(run_id, tags=tried_tags(tried))
+            for run_id in runs[tried.treatment]:
+                self._log(run_id, tags=tried_tags(tried))
         points = [*record.points, *record.curves(self._trials.values())]
         self._log(self._parent, tags=record.tags, points=points)
         for name, text in record.files.items():

@@ -66,7 +66,7 @@ def _candidate(offer: Hypothesis, found: set[str]) -> models.CandidateFound:
 
 def _line(heard: Heard) -> str:
     verdict = "recovers" if heard.recovers else "refuted"
-    told = explain(heard, None, heard.assessment.treated.trace)
+    told = explain(heard, None)
     return short(f"{describe(heard.treatment)}: {verdict}, {told}")
 
 
@@ -111,7 +111,7 @@ def _tried(session: Session, heard: Heard, assessments: Sequence[Assessment]) ->
     return models.Tried(
         treatment=short(describe(heard.treatment)),
         recovers=recovers,
-        why=short(explain(heard, None, first.treated.trace)),
+        why=short(explain(heard, None)),
         pairs=[_pair(assessment) for assessment in assessments],
         cleared=list(first.cleared),
         remaining=list(first.remaining),

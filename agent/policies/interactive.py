@@ -124,5 +124,5 @@ class _Dialogue:
 
 def _vitals(heard: Heard) -> str:
     """What came of a trial, in one line."""
-    told = explain(heard, None, heard.assessment.treated.trace)
+    told = explain(heard, None)
     return f"{describe(heard.treatment)}: {'recovers, ' if heard.recovers else ''}{told}"

@@ -89,7 +89,12 @@ def launcher(ray: None, project: Path) -> Callable[..., Launcher]:
     """Makes a launcher for a script of the project."""
 
     def launcher(
-        script: Path, *args: str, slots: int = 1, large: int = LARGE, **limits: float
+        script: Path,
+        *args: str,
+        slots: int = 1,
+        large: int = LARGE,
+        shelf: Path | None = None,
+        **limits: float,
     ) -> Launcher:
         workload = Workload(
             script=script,
@@ -97,7 +102,8 @@ def launcher(ray: None, project: Path) -> Callable[..., Launcher]:
             directory=project,
             limits=Limits.model_validate({"timeout": 60, **limits}),
         )
-        return Launcher(Snapshot.take(project, script, large=large), workload, slots=slots)
+        snapshot = Snapshot.take(project, script, large=large)
+        return Launcher(snapshot, workload, slots=slots, shelf=shelf)
 
     return launcher
 

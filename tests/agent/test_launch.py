@@ -14,7 +14,9 @@ import pytest
 from agent.errors import InfrastructureError
 from agent.launch import Launcher
 from agent.snapshot import Snapshot
+from agent.trace_stream import read_stream
 from agent.workload import Outcome, TrialSpec, Workload
+from probes.trace import Event
 
 pytestmark = pytest.mark.slow
 
@@ -183,6 +185,38 @@ def test_trials_run_side_by_side(write: Write, launcher: MakeLauncher, outcomes:
         found = outcomes(started, TrialSpec(3), TrialSpec(4))
     [[first], [second]] = [outcome.trace.metrics["clock"].values for outcome in found]
     assert abs(first - second) < 5
+
+
+def test_what_a_trial_has_told_is_on_the_disk_while_it_runs(
+    launcher: MakeLauncher, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.trace_stream._SECONDS", 0.0)
+    go_on = tmp_path / "go-on"
+    script = write(
+        "train.py",
+        """
+        import os, sys, time
+        print("acc=0.5", flush=True)
+        while not os.path.exists(sys.argv[1]):
+            time.sleep(0.02)
+        print("acc=0.75", flush=True)
+        """,
+    )
+    with launcher(script, str(go_on), shelf=tmp_path / "shelf") as started:
+        started.submit(TrialSpec(3))
+        reports: list[Event | Outcome] = []
+        while started.pending:
+            reports += [report for _, report in started.poll()]
+            if not go_on.exists() and any(isinstance(r, dict) and "value" in r for r in reports):
+                under_way = read_stream(tmp_path / "shelf" / "3")
+                assert under_way.metrics["acc"].values == [0.5] and under_way.ending is None
+                go_on.touch()
+    outcome = reports[-1]
+    assert isinstance(outcome, Outcome) and outcome.place == tmp_path / "shelf" / "3"
+    told = repr(vars(outcome.trace))
+    outcome.put_away(tmp_path / "not-made")
+    assert repr(vars(outcome.trace)) == told and not (tmp_path / "not-made").exists()
+    assert outcome.trace.metrics["acc"].values == [0.5, 0.75]
 
 
 def test_a_dead_cluster_is_told_at_once(project: Path, write: Write) -> None:

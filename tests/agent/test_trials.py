@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 from agent.trials import Trials
@@ -11,6 +14,7 @@ from probes.base import Probe
 from probes.objective import Objective
 from probes.trace import Event, Trace
 from remedies.treatment import CONTROL, Action
+from tests.agent.made_up import MadeUp
 
 
 class Counting:
@@ -74,6 +78,22 @@ def test_what_is_stopped_has_cost_something_and_is_no_control() -> None:
     assert not launcher.running and sorted(trials.outcomes) == numbers
     assert trials.controls == {} and len(recorded) == 2 and trials.spent == 2
     trials.stop()
+
+
+def test_the_trace_of_a_treated_run_is_put_away_once_it_was_judged(tmp_path: Path) -> None:
+    launcher = MadeUp(lambda treatment: 0.5)
+    trials = Trials(launcher, lambda progress: None, lambda *_: None, (), shelf=tmp_path)
+    trials.objective = Objective(name="val_acc", mode="max")
+    halved = Action(remedy="R301", name="scale-learning-rate", params={"factor": 0.5})
+    control, treated = trials.run([(CONTROL, 0), ((halved,), 0)], "search")
+    held, put_away = weakref.ref(control.trace), weakref.ref(treated.trace)
+    gc.collect()
+    assert held() is not None and put_away() is None
+    assert trials.steps == 200 and trials.spent == 2
+    assert trials.assess(treated).unchanged and treated.trace.metrics["val_acc"].values == [
+        0.1,
+        0.5,
+    ]
 
 
 class Hanging:
