@@ -16,7 +16,7 @@ _NOISE = 0.1
 """Cosine of two batches' gradients up to which there is ten times as much noise as signal."""
 _OPPOSED = -0.3
 """Cosine below which steps go back and forth by themselves."""
-_COSTLY = 0.2
+_COSTLY = 0.15
 _FIRST = 8
 _FEWEST = 3
 
@@ -45,7 +45,7 @@ class GradientNoise(Probe):
         higher, in the last two thirds of the run without their longest step, and in the last quarter;
         and the metric did not go half of its way. Mini-batches are noisy in all runs: in those that do
         well the noise costs next to nothing of the loss they began with. Severity rises from 0.5 to
-        0.75 where it costs as much as that.
+        0.9 where it costs as much as that.
 
     Example:
         bad: SGD with a learning rate of 0.05 for batches of one
@@ -85,7 +85,7 @@ class GradientNoise(Probe):
         yield Symptom(
             code=self.code,
             name=self.name,
-            severity=ALARM + 0.25 * min(1.0, cost),
+            severity=ALARM + 0.4 * min(1.0, cost),
             where=where,
             source=_optimizers.source(trace, where),
             evidence={
