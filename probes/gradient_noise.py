@@ -41,11 +41,11 @@ class GradientNoise(Probe):
         momentum: by how much the loss of its own batch would fall if it went on as it begins. In
         balance, a quarter of that is what the noise adds to the loss, for any quadratic loss and
         any preconditioner; at four times the loss not even its own batch is better off. It is an
-        alarm where this is a fifth or more of the loss, the first or the present one, whichever is
-        higher, in the last two thirds of the run without their longest step, and in the last quarter;
-        and the metric did not go half of its way. Mini-batches are noisy in all runs: in those that do
-        well the noise costs next to nothing of the loss they began with. Severity rises from 0.5 to
-        0.9 where it costs as much as that.
+        alarm where this is 15 % or more of the loss, the first or the present one, whichever is
+        higher, in the last two thirds of the run without their longest step, and in the last
+        quarter; and the metric did not go half of its way. Mini-batches are noisy in all runs: in
+        those that do well the noise costs next to nothing of the loss they began with. Severity
+        rises from 0.5 to 0.9 where it costs as much as that.
 
     Example:
         bad: SGD with a learning rate of 0.05 for batches of one

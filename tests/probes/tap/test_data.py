@@ -154,7 +154,8 @@ def test_inflation() -> None:
 
 
 def test_input_statistics() -> None:
-    values = torch.tensor([[1.0, 300.0, 7.0], [3.0, 100.0, 7.0], [1.0, torch.nan, 7.0]]).repeat(3, 1)
+    rows = [[1.0, 300.0, 7.0], [3.0, 100.0, 7.0], [1.0, torch.nan, 7.0]]
+    values = torch.tensor(rows * 3)
     found = {name: float(value) for name, value in input_statistics(values).items()}
     assert found["input.missing"] == pytest.approx(1 / 9)
     assert found["input.largest"] == pytest.approx(50_000**0.5)
