@@ -12,8 +12,8 @@ from probes.objective import Objective
 from probes.symptom import ALARM, Symptom
 from probes.trace import Series, Trace
 
-_NOISE = 0.1
-"""Cosine of two batches' gradients up to which there is ten times as much noise as signal."""
+_NOISE = 0.25
+"""Cosine of two batches' gradients up to which there is three times as much noise as signal."""
 _OPPOSED = -0.3
 """Cosine below which steps go back and forth by themselves."""
 _COSTLY = 0.15
@@ -35,17 +35,18 @@ class GradientNoise(Probe):
         are in balance, for as long as the run goes on.
 
     Rule:
-        The gradients of two batches have a cosine below 0.1 in the second half of the run, so that
-        their noise is ten times their signal (the noise scale of the gradient is ten batches or
-        more). What a step promises is the scalar product of gradient and update, over one minus the
-        momentum: by how much the loss of its own batch would fall if it went on as it begins. In
-        balance, a quarter of that is what the noise adds to the loss, for any quadratic loss and
-        any preconditioner; at four times the loss not even its own batch is better off. It is an
-        alarm where this is 15 % or more of the loss, the first or the present one, whichever is
-        higher, in the last two thirds of the run without their longest step, and in the last
-        quarter; and the metric did not go half of its way. Mini-batches are noisy in all runs: in
-        those that do well the noise costs next to nothing of the loss they began with. Severity
-        rises from 0.5 to 0.9 where it costs as much as that.
+        The gradients of two batches have a cosine below 0.25 in the second half of the run, so that
+        their noise is three times their signal (the noise scale of the gradient is three batches or
+        more), and not below -0.3, where steps go back and forth by themselves. What a step promises
+        is the scalar product of gradient and update, over one minus the momentum: by how much the
+        loss of its own batch would fall if it went on as it begins. In balance, a quarter of that
+        is what the noise adds to the loss, for any quadratic loss and any preconditioner; at four
+        times the loss not even its own batch is better off. It is an alarm where this is 15 % or
+        more of the loss, the first or the present one, whichever is higher, in the last two thirds
+        of the run without their longest step, and in the last quarter; and the metric did not go
+        half of its way. Mini-batches are noisy in all runs: in those that do well the noise costs
+        next to nothing of the loss they began with. Severity rises from 0.5 to 0.9 where it costs
+        as much as that.
 
     Example:
         bad: SGD with a learning rate of 0.05 for batches of one
