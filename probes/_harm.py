@@ -78,9 +78,10 @@ def _loss_kept(trace: Trace) -> float | None:
     """The training loss of the second half over the first one, the median; None if unknown."""
     course = _optimizers.losses(trace)
     late = _series.second_half(course, trace.steps)
-    if len(course) < 6 or late is None or course.values[0] <= 0:
+    first = _optimizers.first_loss(trace)
+    if len(course) < 6 or late is None or first <= 0:
         return None
-    return late / course.values[0]
+    return late / first
 
 
 def _still_improves(trace: Trace, metric: Objective) -> bool:

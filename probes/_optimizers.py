@@ -15,6 +15,9 @@ LOW_BETA2, HIGH_BETA2 = 0.9, 0.99999
 """Outside, the average of squares forgets within ten steps, or never learns in any usual run."""
 LARGE_EPSILON = 1e-2
 """From here on, the epsilon of an Adam outweighs the root mean squares of usual gradients."""
+_FEW_ELEMENTS = 8
+"""Up to so many numbers make a loss that says more of a sample than of the model."""
+_FIRST = 8
 
 
 def ratios(trace: Trace, where: str) -> dict[str, Series]:
@@ -104,6 +107,19 @@ def losses(trace: Trace) -> Series:
     return series
 
 
+def first_losses(trace: Trace) -> list[float]:
+    """What a run began with: its first loss; the first eight where one is of very few numbers."""
+    values = losses(trace).values
+    elements = trace.signal("train", "loss", "loss.elements").finite.values
+    few = 0 < statistics.median(elements) <= _FEW_ELEMENTS if elements else False
+    return values[: _FIRST if few else 1]
+
+
+def first_loss(trace: Trace) -> float:
+    """The median of the `first_losses`; 0 where there is no loss."""
+    return statistics.median(first_losses(trace) or [0.0])
+
+
 def overshoot(trace: Trace) -> float:
     """The highest loss that three probed steps reached or exceeded, in units of the usual one.
 
@@ -112,7 +128,7 @@ def overshoot(trace: Trace) -> float:
     series = losses(trace)
     if len(series) < 6 or series.values[0] <= 0:
         return 1.0
-    usual = max(series.values[0], statistics.median(series.values))
+    usual = max(*first_losses(trace), statistics.median(series.values))
     return sorted(series.values[1:])[-3] / usual
 
 

@@ -51,9 +51,9 @@ class DivergingLoss(Probe):
         """See `Probe.read`."""
         course = _optimizers.losses(trace)
         late = _series.window(course, trace.steps, 0.75, 1.0)
-        if len(course) < 8 or len(late) < 3 or course.values[0] <= 0:
+        first = _optimizers.first_loss(trace)
+        if len(course) < 8 or len(late) < 3 or first <= 0:
             return
-        first = course.values[0]
         level = _series.middle(late) or 0.0
         above = sum(value > first for value in late)
         if level < _RISEN * first or above < _PERSISTS * len(late):

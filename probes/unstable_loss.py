@@ -62,7 +62,8 @@ class UnstableLoss(Probe):
         places = _optimizers.groups(trace)
         course = _optimizers.losses(trace)
         late = _series.window(course, trace.steps, 0.75, 1.0)
-        if not places or len(course) < 8 or len(late) < 3 or course.values[0] <= 0:
+        first = _optimizers.first_loss(trace)
+        if not places or len(course) < 8 or len(late) < 3 or first <= 0:
             return
         where = max(places, key=lambda place: _optimizers.leap(trace, place))
         leap, overshoot = _optimizers.leap(trace, where), _optimizers.overshoot(trace)
@@ -70,7 +71,7 @@ class UnstableLoss(Probe):
         rose = overshoot >= _OVERSHOOT and leap >= _LONG
         if not (leap >= _LEAP or rose or lost >= _LOST_AGAIN):
             return
-        if (_series.middle(late) or 0.0) >= _OVERSHOOT * course.values[0]:
+        if (_series.middle(late) or 0.0) >= _OVERSHOOT * first:
             return  # P302
         if _optimizers.odd_settings(trace, where):
             return  # P307
@@ -89,13 +90,13 @@ class UnstableLoss(Probe):
                 "leap": leap,
                 "overshoot": overshoot,
                 "lost_again": lost,
-                "first_loss": course.values[0],
+                "first_loss": first,
                 "late_loss": _series.middle(late) or 0.0,
                 "learning_rate": _optimizers.setting(trace, where, "lr") or 0.0,
             },
             message=(
                 f"the first step changed the weights by {leap:.2g} of their length, where 0.001 "
-                f"is usual; the training loss began at {course.values[0]:.3g}, rose to {peak:.3g} "
+                f"is usual; the training loss began at {first:.3g}, rose to {peak:.3g} "
                 f"and is {_series.middle(late):.3g} at the end"
             ),
         )
@@ -122,6 +123,7 @@ def _lost_again(trace: Trace, where: str) -> float:
         )
         for ratios in _optimizers.ratios(trace, where).values()
     ]
-    if not levels or late < 0.5 * course.values[0] or (_series.middle(longest) or 0.0) < _LONG:
+    short = (_series.middle(longest) or 0.0) < _LONG
+    if not levels or late < 0.5 * _optimizers.first_loss(trace) or short:
         return 1.0
     return late / min(levels)

@@ -44,7 +44,7 @@ class AverageWeights(Remedy):
 
     code = "R304"
     name = "average-weights"
-    treats = {"P501": 0.1}
+    treats = {"P310": 0.4, "P501": 0.1}
     acts_on = "program"
 
     @property

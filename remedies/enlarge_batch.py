@@ -43,7 +43,7 @@ class EnlargeBatch(Remedy):
 
     code = "R303"
     name = "enlarge-batch"
-    treats = {"P301": 0.05, "P501": 0.05}
+    treats = {"P301": 0.05, "P310": 0.6, "P501": 0.05}
     acts_on = "program"
 
     @property

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from remedies.surgery import Program
 
 _LOWEST, _HIGHEST = 1e-4, 1e4
-_TOO_HIGH = ("P301", "P302", "P303", "P501", "P603", "P701", "P702")
+_TOO_HIGH = ("P301", "P302", "P303", "P310", "P501", "P603", "P701", "P702")
 _GENTLE = 0.01
 """How far a first step may change the weights, as a share of their length."""
 
@@ -33,7 +33,7 @@ class ScaleLearningRate(Remedy):
         the others instead. Schedules and warm-up of the script go on unharmed below it.
 
     When it helps:
-        Training diverges or oscillates (a factor below one), or crawls (above one).
+        Training diverges, oscillates or follows noise (a factor below one), or crawls (above one).
 
     Parameters:
         ``factor``: from 0.0001 to 10000. Tried first is what the length of the observed steps
@@ -58,6 +58,7 @@ class ScaleLearningRate(Remedy):
         "P303": 0.8,
         "P304": 0.8,
         "P308": 0.9,
+        "P310": 0.8,
         "P501": 0.3,
         "P603": 0.3,
         "P701": 0.3,

@@ -20,6 +20,8 @@ _PASSES = 4
 _FAR = 30.0
 """Distance from the median of a feature, in units of its usual deviation, that none comes to."""
 _MOST_VALUES = 4096
+_FEWEST_VALUES = 8
+"""Values of each feature from which on their spread says something of it, and not of chance."""
 
 
 class InputWatch:
@@ -97,7 +99,8 @@ def input_statistics(values: Tensor) -> dict[str, Tensor]:
         ``input.mean``, ``input.std`` and ``input.rms`` over all that is finite; ``input.missing``,
         the share that is not; ``input.largest``, the largest root mean square of a feature;
         ``input.spread``, the largest over the smallest standard deviation of the features, those
-        left out that vary by less than a ten thousandth of the largest; ``input.outlying``, the
+        left out that vary by less than a ten thousandth of the largest, and 1 where there are too
+        few values of each to tell them apart; ``input.outlying``, the
         largest share of a feature's values that are `outlying`, and ``input.column``, the number of
         the feature that has them or, before all, those that are not finite; ``input.code``, the
         one number that all outlying values are, if they are.
@@ -114,13 +117,14 @@ def input_statistics(values: Tensor) -> dict[str, Tensor]:
     square = kept.square().sum() / finite.sum().clamp_min(1)
     apart = outlying(values)
     shares = apart.double().mean(0)
+    many = values.shape[0] >= _FEWEST_VALUES
     found = {
         "input.mean": mean,
         "input.std": (square - mean**2).clamp_min(0).sqrt(),
         "input.rms": square.sqrt(),
         "input.missing": 1 - finite.double().mean(),
         "input.largest": squares.amax().sqrt(),
-        "input.spread": torch.where(varied.any(), deviations.amax() / least, 1.0),
+        "input.spread": torch.where(varied.any() & many, deviations.amax() / least, 1.0),
         "input.outlying": shares.amax(),
         "input.column": (shares + 2 * (~finite).double().mean(0)).argmax(),
     }

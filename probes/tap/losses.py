@@ -117,6 +117,8 @@ class LossWatch:
     def _measure(self, loss: Tensor, terms: list[LossTerm]) -> None:
         kind = self._kinds.setdefault(frozenset(term.name for term in terms), len(self._kinds))
         self._collector.add("train", "loss", {"loss.value": loss, "loss.kind": float(kind)})
+        elements = sum(scalar.elements for term in terms for scalar in term.scalars)
+        self._collector.add("train", "loss", {"loss.elements": float(elements)})
         if len(terms) < 2:
             return
         try:

@@ -17,12 +17,13 @@ class UpdateWatch:
 
     Args:
         collector: Takes ``grad.norm``, ``weight.norm`` and ``update.norm`` of each parameter
-            (Euclidean norms; the weight's is that before the step).
+            (Euclidean norms; the weight's is that before the step), and ``loss.promised``: by how
+            much the loss of the batch would fall if it went on as its gradient begins.
     """
 
     def __init__(self, collector: Collector) -> None:
         self._collector = collector
-        self._before: list[tuple[str, Tensor, Tensor]] = []
+        self._before: list[tuple[str, Tensor, Tensor, Tensor]] = []
 
     @unrecorded()
     def before(self, optimizer: Optimizer, names: dict[int, str]) -> None:
@@ -38,26 +39,30 @@ class UpdateWatch:
             return
         gradients = torch._foreach_norm([gradient.detach().float() for _, gradient in kept])
         weights = torch._foreach_norm([parameter.detach().float() for parameter, _ in kept])
-        for number, (parameter, _) in enumerate(kept):
+        for number, (parameter, gradient) in enumerate(kept):
             name = names.get(id(parameter), f"parameter#{number}")
             found = {"grad.norm": gradients[number], "weight.norm": weights[number]}
             self._collector.add("train", name, found)
-            self._before.append((name, parameter, parameter.detach().clone()))
+            self._before.append((name, parameter, parameter.detach().clone(), gradient.detach()))
 
     @unrecorded()
     def after(self) -> None:
         """Look at what the step changed."""
         if not self._before:
             return
-        changes = [(now.detach() - then).float() for _, now, then in self._before]
-        for (name, _, _), norm in zip(self._before, torch._foreach_norm(changes), strict=True):
+        changes = [(now.detach() - then).float() for _, now, then, _ in self._before]
+        for (name, *_), norm in zip(self._before, torch._foreach_norm(changes), strict=True):
             self._collector.add("train", name, {"update.norm": norm})
+        gradients = [gradient.float() for *_, gradient in self._before]
+        products = torch._foreach_mul(changes, gradients)
+        promised = -torch.stack([product.sum() for product in products]).sum()
+        self._collector.add("train", "loss", {"loss.promised": promised})
         self._before = []
 
     @property
     def changed(self) -> bool:
         """Whether a weight is another one than it was."""
-        return any(not torch.equal(now.detach(), then) for _, now, then in self._before)
+        return any(not torch.equal(now.detach(), then) for _, now, then, _ in self._before)
 
     def forget(self) -> None:
         """Let go of the weights."""

@@ -57,3 +57,11 @@ def test_the_loss_of_one_model_is_not_held_against_that_of_another(optimize) -> 
     kinds = [float(step >= 40) for step in range(100)]
     trace.signals["train", "loss", "loss.kind"] = Series(list(range(100)), kinds)
     assert not list(DivergingLoss().read(trace, ACCURACY))
+
+
+def test_the_loss_of_one_sample_is_no_beginning(optimize) -> None:
+    losses = [0.1, *[2.0, 0.5, 1.0, 3.0] * 24, 2.0, 0.5, 1.0]
+    usual = optimize(losses, STUCK, ratio=0.1)
+    assert list(DivergingLoss().read(usual, ACCURACY))
+    single = optimize(losses, STUCK, ratio=0.1, rows=[("loss", "loss.elements", 1.0)])
+    assert not list(DivergingLoss().read(single, ACCURACY))

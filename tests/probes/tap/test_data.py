@@ -154,11 +154,13 @@ def test_inflation() -> None:
 
 
 def test_input_statistics() -> None:
-    values = torch.tensor([[1.0, 300.0, 7.0], [3.0, 100.0, 7.0], [1.0, torch.nan, 7.0]])
+    rows = [[1.0, 300.0, 7.0], [3.0, 100.0, 7.0], [1.0, torch.nan, 7.0]]
+    values = torch.tensor(rows * 3)
     found = {name: float(value) for name, value in input_statistics(values).items()}
     assert found["input.missing"] == pytest.approx(1 / 9)
     assert found["input.largest"] == pytest.approx(50_000**0.5)
     assert found["input.spread"] == pytest.approx(100 / (8 / 9) ** 0.5)
+    assert input_statistics(values[:3])["input.spread"] == 1, "too few to tell"
 
 
 def test_the_first_layer_is_looked_at_in_both_phases() -> None:

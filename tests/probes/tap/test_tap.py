@@ -561,6 +561,10 @@ def test_a_loop_without_an_optimizer_counts_its_backward_passes() -> None:
     assert update.values == pytest.approx(
         [0.1 * norm for norm in gradient.values[: len(update)]], rel=1e-3
     )
+    norms = [trace.signal("train", name, "grad.norm").values for name in trace.places("grad.norm")]
+    promised = trace.signal("train", "loss", "loss.promised").values
+    squares = [0.1 * sum(norm**2 for norm in step) for step in zip(*norms, strict=True)]
+    assert promised == pytest.approx(squares[: len(promised)], rel=1e-3)
 
 
 def test_a_functional_loop_counts_its_outer_gradients() -> None:
