@@ -55,7 +55,8 @@ class UpdateWatch:
             self._collector.add("train", name, {"update.norm": norm})
         gradients = [gradient.float() for *_, gradient in self._before]
         products = torch._foreach_mul(changes, gradients)
-        promised = -torch.stack([product.sum() for product in products]).sum()
+        device = products[0].device  # A model may be spread over several.
+        promised = -torch.stack([product.sum().to(device) for product in products]).sum()
         self._collector.add("train", "loss", {"loss.promised": promised})
         self._before = []
 
