@@ -27,12 +27,12 @@ class DivergingLoss(Probe):
         The weights are farther from any solution than those that were drawn at random.
 
     Rule:
-        In the last quarter of the run the median of the training loss is twice its first value or
-        more, and three in four values are above it; the metric got nowhere, or is not known; and
-        some weight matrix went a way of its own norm, or it is not the steps that raise the loss.
-        Losses that go below zero, and steps with several losses (adversaries), are left out; odd
-        settings of the momentum are left to P307. The severity rises from 0.5 at twice the first
-        loss to 1 at a hundred times.
+        In the last quarter of the run the median of the training loss is twice its first value (of
+        losses of very few numbers, the highest of the first eight) or more, and three in four
+        values are above it; the metric got nowhere, or is not known; and some weight matrix went a
+        way of its own norm, or it is not the steps that raise the loss. Losses that go below zero,
+        and steps with several losses (adversaries), are left out; odd settings of the momentum are
+        left to P307. The severity rises from 0.5 at twice the first loss to 1 at a hundred times.
 
     Example:
         bad: SGD with a learning rate of 10: a cross-entropy of 1.4 at the start, 37 at the end
@@ -51,7 +51,7 @@ class DivergingLoss(Probe):
         """See `Probe.read`."""
         course = _optimizers.losses(trace)
         late = _series.window(course, trace.steps, 0.75, 1.0)
-        first = _optimizers.first_loss(trace)
+        first = max(_optimizers.first_losses(trace), default=0.0)
         if len(course) < 8 or len(late) < 3 or first <= 0:
             return
         level = _series.middle(late) or 0.0

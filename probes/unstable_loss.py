@@ -71,7 +71,7 @@ class UnstableLoss(Probe):
         rose = overshoot >= _OVERSHOOT and leap >= _LONG
         if not (leap >= _LEAP or rose or lost >= _LOST_AGAIN):
             return
-        if (_series.middle(late) or 0.0) >= _OVERSHOOT * first:
+        if (_series.middle(late) or 0.0) >= _OVERSHOOT * max(_optimizers.first_losses(trace)):
             return  # P302
         if _optimizers.odd_settings(trace, where):
             return  # P307
