@@ -66,8 +66,7 @@ def read_trace(path: Path) -> Trace:
     words = [table[name].combine_chunks() for name in _KEY]
     codes = numpy.array([word.indices.to_numpy() for word in words])
     steps, values = table["step"].to_numpy(), table["value"].to_numpy()
-    starts = [0, *(numpy.flatnonzero((numpy.diff(codes) != 0).any(axis=0)) + 1).tolist()]
-    for start, end in pairwise([*starts, len(steps)] if len(steps) else []):
+    for start, end in stretches(codes):
         phase, where, name = (word[start].as_py() for word in words)
         series_of(trace, phase, where, name).extend(steps[start:end], values[start:end])
     return trace
@@ -78,6 +77,15 @@ def series_of(trace: Trace, phase: Any, where: str, name: str) -> Series:
     if phase == METRIC:
         return trace.metrics.setdefault(name, MetricSeries(source=where))
     return trace.signals.setdefault((phase, where, name), Series())
+
+
+def stretches(codes: Any) -> Iterator[tuple[int, int]]:
+    """Start and end of each run of columns that are the same; shape (rows, columns)."""
+    import numpy
+
+    width = codes.shape[1]
+    changes = numpy.flatnonzero((numpy.diff(codes) != 0).any(axis=0)) + 1
+    return pairwise([0, *changes.tolist(), width] if width else [])
 
 
 def _coded(words: Sequence[str]) -> tuple[list[int], list[str]]:

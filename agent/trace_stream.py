@@ -16,7 +16,7 @@ from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent.trace_file import METRIC, series_of
+from agent.trace_file import METRIC, series_of, stretches
 from probes.trace import Event, Trace
 
 if TYPE_CHECKING:
@@ -151,14 +151,11 @@ def _take_in(trace: Trace, keys: list[tuple[str, str, str]], *columns: Any) -> N
 
     order = numpy.argsort(columns[0], kind="stable")
     codes, steps, values = (column[order] for column in columns)
-    ends = [*(numpy.flatnonzero(numpy.diff(codes)) + 1).tolist(), len(codes)]
-    start = 0
-    for end in ends if len(codes) else []:
+    for start, end in stretches(codes[None]):
         phase, where, name = keys[codes[start]]
         series_of(trace, phase, where, name).extend(steps[start:end], values[start:end])
         if phase != METRIC:
             trace.steps = max(trace.steps, int(steps[end - 1]))
-        start = end
 
 
 def _column(numbers: array[Any]) -> Any:

@@ -106,7 +106,7 @@ class _Held:
         return outcome._held or outcome._read_again()
 
     def __set__(self, outcome: Outcome, trace: Trace) -> None:
-        outcome._held = trace
+        outcome._held, outcome._summary = trace, _Summary.of(trace)
 
 
 @dataclass
@@ -151,24 +151,23 @@ class Outcome:
             except OSError:
                 return
             self.place = folder
-        self._summary = _Summary.of(self._held)
         self._last = weakref.ref(self._held)  # Somebody on another thread may be at it.
         self._held = None
 
     @property
     def steps(self) -> int:
         """Optimizer steps done."""
-        return self._known.steps
+        return self._summary.steps
 
     @property
     def ending(self) -> Ending | None:
         """How the run ended; None when its process vanished without a word."""
-        return self._known.ending
+        return self._summary.ending
 
     @property
     def applied(self) -> frozenset[str]:
         """Codes of the remedies that took effect."""
-        return self._known.applied
+        return self._summary.applied
 
     @property
     def status(self) -> Status:
@@ -182,11 +181,6 @@ class Outcome:
         if objective not in self._values:
             self._values[objective] = objective.final(self.trace)
         return self._values[objective]
-
-    @property
-    def _known(self) -> _Summary:
-        held = self._held
-        return self._summary if held is None else _Summary.of(held)
 
     def _read_again(self) -> Trace:
         trace = self._last()

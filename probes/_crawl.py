@@ -64,11 +64,7 @@ def crawl(trace: Trace, metric: Objective | None) -> Crawl | None:
     if not found or trace.steps < _FEWEST_STEPS:
         return None
     where = max(found, key=lambda place: found[place])
-    steady = max(
-        _series.second_half(trace.signal("train", place, "optimizer.steadiness"), trace.steps)
-        or 0.0
-        for place in found
-    )
+    steady = max(_optimizers.steadiness(trace, place) or 0.0 for place in found)
     not_tried = found[where] < _NOT_TRIED and _knowledge.knows_nothing(trace)
     if found[where] >= _HARDLY or (steady < STEADY and not not_tried):
         return None

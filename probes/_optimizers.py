@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 
+from probes import _series
 from probes.trace import Series, Trace
 
 USUAL_RATIO = 1e-3
@@ -105,6 +106,11 @@ def losses(trace: Trace) -> Series:
     if several or any(value < 0 for value in series.values):
         return Series()
     return series
+
+
+def steadiness(trace: Trace, where: str) -> float | None:
+    """Cosine of successive gradients of a group, the median of the second half of the run."""
+    return _series.second_half(trace.signal("train", where, "optimizer.steadiness"), trace.steps)
 
 
 def first_losses(trace: Trace) -> list[float]:

@@ -107,18 +107,9 @@ class GradientNoise(Probe):
 
 
 def _cosine(trace: Trace, places: list[str]) -> float | None:
-    """Of successive gradients, in the median of the second half; of the group that agrees most."""
-    found = [
-        cosine
-        for place in places
-        if (
-            cosine := _series.second_half(
-                trace.signal("train", place, "optimizer.steadiness"), trace.steps
-            )
-        )
-        is not None
-    ]
-    return max(found, default=None)
+    """That of the group whose gradients agree most."""
+    known = (_optimizers.steadiness(trace, place) for place in places)
+    return max((cosine for cosine in known if cosine is not None), default=None)
 
 
 def _promised(trace: Trace, start: float, but: int = 0) -> float:

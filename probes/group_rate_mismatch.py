@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from probes import _harm, _knowledge, _optimizers, _series
+from probes import _harm, _knowledge, _optimizers
 from probes.base import Probe
 from probes.objective import Objective
 from probes.symptom import ALARM, Symptom
@@ -61,9 +61,7 @@ class GroupRateMismatch(Probe):
             # Groups of one optimizer: what two optimizers are for may differ.
             highest = max(r for w, r in rates.items() if _owner(w) == _owner(where))
             path = _optimizers.longest_path(trace, where)
-            steady = _series.second_half(
-                trace.signal("train", where, "optimizer.steadiness"), trace.steps
-            )
+            steady = _optimizers.steadiness(trace, where)
             if path is None or path >= _STILL or steady is None:
                 continue
             if steady < _STEADY and not _knowledge.knows_nothing(trace):

@@ -105,7 +105,7 @@ class BranchWatch:
         with unrecorded():
             stream = carried(args, output) if isinstance(output, Tensor) else None
             if stream is not None:
-                ratio = _rms(output - stream) / _rms(stream)
+                ratio = root_mean_square(output - stream) / root_mean_square(stream)
                 inputs = float(sum(1 for _ in tensors_in(args)))
                 self._add(name, {"branch.ratio": ratio, "branch.inputs": inputs})
 
@@ -147,7 +147,7 @@ class BranchWatch:
                 continue
             if self._belongs(origin, origins[stream], values[stream], nodes[branch], nodes[stream]):
                 self._seen[origin.name] = self._seen.get(origin.name, 0) + 1
-                ratio = _rms(values[branch]) / _rms(values[stream])
+                ratio = root_mean_square(values[branch]) / root_mean_square(values[stream])
                 self._add(origin.name, {"branch.ratio": ratio})
                 break
         # What comes out is the stream, changed.
@@ -174,8 +174,3 @@ class BranchWatch:
 def _training_forward() -> bool:
     # Not what checkpointing computes a second time, within the backward pass.
     return torch.is_grad_enabled() and torch._C._current_graph_task_id() == -1
-
-
-def _rms(values: Tensor) -> Tensor:
-    values = values.detach()
-    return root_mean_square(values if values.is_floating_point() else values.float())

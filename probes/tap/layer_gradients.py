@@ -62,11 +62,10 @@ class LayerGradientWatch:
         call = self._calls[name] = self._calls.get(name, 0) + 1
         if call & (call - 1):
             return
-        with contextlib.suppress(Exception), torch._C.DisableTorchFunction():
+        with contextlib.suppress(Exception), unrecorded():
             tensor.register_hook(self._look(name, call))  # type: ignore[no-untyped-call]
             if call == 1 and type(module) is nn.RNN:
-                with unrecorded():
-                    self._collector.add("train", name, through_time(module, tensor.detach()))
+                self._collector.add("train", name, through_time(module, tensor.detach()))
 
     def _look(self, name: str, call: int) -> Callable[[Tensor], None]:
         def look(gradient: Tensor) -> None:

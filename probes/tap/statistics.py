@@ -60,6 +60,7 @@ def output_statistics(output: Tensor) -> dict[str, Tensor]:
 
 def root_mean_square(values: Tensor) -> Tensor:
     """In a precision that half a million half-precision numbers do not overflow."""
+    values = values.detach() if values.is_floating_point() else values.detach().float()
     exact = torch.promote_types(values.dtype, torch.float32)
     norm: Tensor = torch.linalg.vector_norm(values, dtype=exact)
     return norm / math.sqrt(values.numel())
