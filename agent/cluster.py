@@ -64,6 +64,12 @@ def address_of(asked: str | None) -> str:
     return asked or os.environ.get("RAY_ADDRESS") or "local"
 
 
+def must_start(address: str | None) -> bool:
+    """Whether Ray has to be started: neither is there one in this process, nor is one to join."""
+    ray = sys.modules.get("ray")
+    return address_of(address) == "local" and not (ray and ray.is_initialized())
+
+
 @dataclass(frozen=True)
 class Size:
     """What is set aside for one trial.

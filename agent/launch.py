@@ -1,4 +1,7 @@
-"""Runs trials on Ray: one host per slot, events streamed back while they run."""
+"""Runs trials on Ray: one host per slot, events streamed back while they run.
+
+The first trial does not wait for a Ray that has to be started: it runs beside that.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,20 @@ import contextlib
 import os
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from agent.cluster import Pulse, Size, address_of, connected, places
+from agent.alone import Alone
+from agent.attempt import Attempt
+from agent.cluster import Pulse, Size, address_of, connected, must_start, places
 from agent.errors import InfrastructureError, first_line
 from agent.hosts import end_hosts, start_host
 from agent.snapshot import Snapshot
-from agent.trace_stream import TraceStream
 from agent.workload import Outcome, TrialSpec, Workload
-from probes.trace import Ending, Event, Trace
+from probes.trace import Ending, Event
 
 _START_TIMEOUT = 180.0
 _CLOSE_TIMEOUT = 10.0
@@ -67,21 +71,22 @@ class Launcher:
         self._environment = dict(os.environ)
         self._stack = contextlib.ExitStack()
         self._hosts: list[_Host] = []
-        self._waiting: deque[_Run] = deque()
+        self._waiting: deque[Attempt] = deque()
         self._finished: deque[Report] = deque()
         self._losses = 0
+        self._files = snapshot
+        self._first: tuple[Alone, Attempt] | None = None
+        self._opened = False
         limits = workload.limits
+        self._planned = slots or max(1, (os.cpu_count() or 1) // limits.cpus)
         # On a machine that is ours, memory is not set aside.
         kept = limits.memory if address_of(address) != "local" else None
         self._size = Size(limits.cpus, limits.gpus, kept)
 
     def __enter__(self) -> Launcher:
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(connected(self._address, self._needed()))
-            self._pulse = Pulse()
-            stack.callback(self._close_hosts)
-            self._start_hosts()
-            self._stack = stack.pop_all()
+        # Which of the GPUs are free, Ray alone knows.
+        if self._size.gpus or not must_start(self._address):
+            self._open()
         return self
 
     def __exit__(
@@ -90,6 +95,8 @@ class Launcher:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if self._first is not None:
+            self._first[0].leave()
         self._stack.close()
 
     @contextlib.contextmanager
@@ -111,11 +118,17 @@ class Launcher:
         """Numbers of the trials whose outcome has not been given yet."""
         running = {host.run.spec.number for host in self._hosts if host.run}
         waiting = {run.spec.number for run in self._waiting}
+        running |= {self._first[1].spec.number} if self._first else set()
         return running | waiting | {number for number, _ in self._finished}
 
     def submit(self, spec: TrialSpec) -> None:
         """Run a trial as soon as a slot is free."""
-        self._waiting.append(_Run(spec, self._shelf))
+        run = Attempt(spec, self._shelf)
+        if not self._opened:
+            self._begin_alone(run)
+            self._open()
+            return
+        self._waiting.append(run)
         self._place()
 
     def cancel(self, number: int) -> None:
@@ -126,6 +139,9 @@ class Launcher:
                 run.feed(_CANCELLED)
                 self._finished.append((number, run.outcome()))
                 return
+        if self._first is not None and self._first[1].spec.number == number:
+            self._first[1].cancelled = True
+            self._first[0].cancel()
         for host in self._hosts:
             if host.run and host.run.spec.number == number:
                 host.run.cancelled = True
@@ -151,7 +167,43 @@ class Launcher:
         self._place()
         return reports
 
+    def _open(self) -> None:
+        """Connect to Ray, or start it, which takes seconds."""
+        with contextlib.ExitStack() as stack:
+            cpus = self._planned * self._size.cpus  # That a local cluster must claim to have.
+            stack.enter_context(connected(self._address, cpus))
+            self._pulse = Pulse()
+            stack.callback(self._close_hosts)
+            self._start_hosts()
+            self._stack.enter_context(stack.pop_all())
+        self._opened = True
+
+    def _begin_alone(self, run: Attempt) -> None:
+        run.started = time.time()
+        alone = Alone(self._files, self._workload, self._environment, run.spec)
+        self._stack.callback(alone.close, _CLOSE_TIMEOUT)
+        self._first = alone, run
+
     def _collect(self, timeout: float) -> list[Report]:
+        if self._first is None:
+            return self._collect_from_hosts(timeout)
+        return self._collect_from_hosts(0.0) or self._collect_alone(min(timeout, _COLLECT))
+
+    def _collect_alone(self, timeout: float) -> list[Report]:
+        assert self._first is not None
+        alone, run = self._first
+        try:
+            events = alone.poll(timeout)
+        except ConnectionError as error:
+            self._first = None
+            events = self._lose(run, error)
+        reports = list(self._take_in(run, events))
+        if reports and isinstance(reports[-1][1], Outcome):
+            alone.leave()
+            self._first = None
+        return reports
+
+    def _collect_from_hosts(self, timeout: float) -> list[Report]:
         import ray
 
         pace = _PACE * len(self._hosts)
@@ -174,36 +226,36 @@ class Launcher:
         import ray
 
         assert host.run is not None
-        run, number = host.run, host.run.spec.number
+        run = host.run
         try:
             events = ray.get(host.take())
             self._losses = 0
         except ray.exceptions.RayError as error:
-            events = self._lose(host, run, error)
-        reports: list[Report] = []
+            self._replace(host, error)
+            events = self._lose(run, error)
+        reports = list(self._take_in(run, events))
+        if reports and isinstance(reports[-1][1], Outcome):
+            host.run = None
+        return reports
+
+    def _take_in(self, run: Attempt, events: Iterable[Event]) -> Iterator[Report]:
         for event in events:
             if event["event"] == "broken":
                 raise InfrastructureError(f"a trial could not be run: {event['text']}")
             run.feed(event)
-            if event["event"] == "ending":
-                host.run = None
-                reports.append((number, run.outcome()))
-            else:
-                reports.append((number, event))
-        return reports
+            ended = event["event"] == "ending"
+            yield run.spec.number, run.outcome() if ended else event
 
-    def _lose(self, host: _Host, run: _Run, error: Exception) -> list[Event]:
+    def _lose(self, run: Attempt, error: Exception) -> list[Event]:
         """A host is lost: its trial is run again from the start; gives what is to be told of it."""
-        self._replace(host, error)
         why = first_line(error)
         if run.cancelled:
             return [_CANCELLED]
-        if run.attempt >= _ATTEMPTS:
+        if run.count >= _ATTEMPTS:
             return [{"event": "ending", "status": "killed", "message": f"host: {why}"}]
-        again = _Run(run.spec, self._shelf, attempt=run.attempt + 1)
+        again = Attempt(run.spec, self._shelf, count=run.count + 1)
         told = {"event": "note", "text": f"run again, its host was lost: {why}", "host": "lost"}
         again.feed(told)
-        host.run = None
         self._waiting.appendleft(again)
         return [told]
 
@@ -242,8 +294,11 @@ class Launcher:
             )
 
     def _place(self) -> None:
-        for host in self._hosts:
-            if host.ready and host.run is None and self._waiting:
+        free = self._planned - (self._first is not None)
+        free -= sum(host.run is not None for host in self._hosts)
+        idle = [host for host in self._hosts if host.ready and host.run is None]
+        for host in idle[: max(0, free)]:
+            if self._waiting:
                 host.run = self._waiting.popleft()
                 host.run.started = time.time()
                 host.actor.start.remote(host.run.spec)
@@ -251,12 +306,6 @@ class Launcher:
         starting = sum(not host.ready for host in self._hosts)
         missing = min(len(self._waiting) - starting, self._planned - len(self._hosts))
         self._hosts += [self._new_host() for _ in range(missing)]
-
-    def _needed(self) -> int:
-        """Cores that a local cluster must claim to have."""
-        cpus = self._workload.limits.cpus
-        slots = self._slots or max(1, (os.cpu_count() or 1) // cpus)
-        return slots * cpus
 
     def _start_hosts(self) -> None:
         import ray
@@ -267,14 +316,15 @@ class Launcher:
             raise InfrastructureError(
                 f"Ray has room for {room} trials at a time, not {self._planned} (--slots)"
             )
-        self._shared = ray.put(self._snapshot)
+        self._shared = ray.put(self._files)
         self._hosts = [self._new_host()]
-        while not self._hosts[0].ready:
-            self._collect(1.0)
 
     def _use(self, snapshot: Snapshot) -> None:
         import ray
 
+        self._files = snapshot
+        if not self._opened:
+            return
         self._shared = ray.put(snapshot)
         for host in self._hosts:
             if host.ready:
@@ -298,34 +348,6 @@ class Launcher:
 
 
 @dataclass(eq=False)
-class _Run:
-    """One attempt at a trial."""
-
-    spec: TrialSpec
-    shelf: Path | None = None
-    attempt: int = 1
-    cancelled: bool = False
-    trace: Trace = field(default_factory=Trace)
-    started: float = field(default_factory=time.time)
-
-    def __post_init__(self) -> None:
-        self._stream = TraceStream(self.shelf / str(self.spec.number)) if self.shelf else None
-
-    def feed(self, event: Event) -> None:
-        """Take in what its host tells."""
-        self.trace.feed(event)
-        if self._stream is not None:
-            self._stream.feed(event)
-
-    def outcome(self) -> Outcome:
-        """What it gave."""
-        stream = self._stream
-        place = stream.folder if stream is not None and stream.close() else None
-        seconds = time.time() - self.started
-        return Outcome(self.spec, self.trace, self.started, seconds, place=place)
-
-
-@dataclass(eq=False)
 class _Host:
     """An actor, its trial and the answer that is awaited from it.
 
@@ -340,7 +362,7 @@ class _Host:
     actor: Any
     asked: Any
     ready: bool = False
-    run: _Run | None = None
+    run: Attempt | None = None
     since: float = field(default_factory=time.monotonic)
 
     def ask(self, pace: float) -> Any:

@@ -28,7 +28,8 @@ from agent.workload import TrialSpec, Workload
 from probes.trace import Ending, Event
 
 _LOOK = 0.05
-_LAST = ("ending", "broken")
+LAST = ("ending", "broken")
+"""Events after which a trial tells nothing."""
 _CANCELLED = Ending("cancelled", message="cancelled")
 
 
@@ -133,7 +134,7 @@ class Keeper:
         try:
             events.append(self._events.get(timeout=timeout))
             until = time.monotonic() + linger
-            while not (events[-1]["event"] in _LAST and self._events.empty()):
+            while not (events[-1]["event"] in LAST and self._events.empty()):
                 events.append(self._events.get(timeout=max(0.0, until - time.monotonic())))
         except queue.Empty:
             pass

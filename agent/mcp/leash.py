@@ -81,9 +81,9 @@ class Leashed(Launcher):
         self._checking = False
         self._given_up = False
 
-    def __enter__(self) -> Launcher:
+    def _open(self) -> None:
         with _termination_kept():
-            return super().__enter__()
+            super()._open()
 
     def submit(self, spec: TrialSpec) -> None:
         """Run a trial, if there is a run left.

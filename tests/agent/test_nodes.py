@@ -33,6 +33,8 @@ WHERE = """
     tell("begins")
 """
 EVERY_STEP = "time.sleep(0.02); assert loss.item() < 1e9, tell('ends') or 'diverged'"
+_LONG = 0.5
+"""Seconds after which a trial does not end at once: those that diverge do, between two looks."""
 SCRIPT = WHERE + training(EVERY_STEP).replace("0.05", "settings.RATE") + "    tell('ends')\n"
 
 
@@ -109,7 +111,10 @@ def survival(nodes: Cluster) -> Survival:
     near, far = nodes.near.raylet.pid, nodes.far.raylet.pid
     process = nodes.diagnose()
     deadline = time.monotonic() + 300
-    while nodes.trials().count(("begins", near)) == nodes.trials().count(("ends", near)):
+    runs_since = time.monotonic()
+    while time.monotonic() < runs_since + _LONG:
+        if nodes.trials().count(("begins", near)) == nodes.trials().count(("ends", near)):
+            runs_since = time.monotonic()
         assert process.poll() is None and time.monotonic() < deadline, process.communicate()[0]
         time.sleep(0.02)
     nodes.near.kill()
