@@ -5,10 +5,12 @@ python -m tests.benchmarks.abstention
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from tests.corpus import ROOT
-from tests.corpus.command import FURTHER, diagnose
+from tests.corpus.command import FURTHER, answers_option, diagnose, keeping_answers
 
 _SCRIPTS = ("memorises_noisy_labels.py", "dropout_regression.py")
 _FORCED = ("scale-learning-rate", "inject-noise", "average-weights", "enlarge-batch")
@@ -16,16 +18,18 @@ _FORCED = ("scale-learning-rate", "inject-noise", "average-weights", "enlarge-ba
 
 @click.command()
 @click.option("--runs", default=10, help="Diagnoses of each script.")
-def main(runs: int) -> None:
+@answers_option
+def main(runs: int, answers: Path | None) -> None:
     """Print how often each script ended how."""
     forced = ["--no-experience", *(word for name in _FORCED for word in ("--try", name))]
-    for name in _SCRIPTS:
-        script = ROOT / "tests" / "healthy" / name
-        verdicts = [
-            diagnose(script, (), FURTHER * number, *forced)["verdict"] for number in range(runs)
-        ]
-        counted = ", ".join(f"{verdicts.count(v)} {v}" for v in sorted(set(verdicts)))
-        click.echo(f"{name}: {counted}")
+    with keeping_answers(answers):
+        for name in _SCRIPTS:
+            script = ROOT / "tests" / "healthy" / name
+            verdicts = [
+                diagnose(script, (), FURTHER * number, *forced)["verdict"] for number in range(runs)
+            ]
+            counted = ", ".join(f"{verdicts.count(v)} {v}" for v in sorted(set(verdicts)))
+            click.echo(f"{name}: {counted}")
 
 
 if __name__ == "__main__":

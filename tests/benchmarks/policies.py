@@ -12,11 +12,12 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import click
 
 from tests.corpus import Sick, load
-from tests.corpus.command import FURTHER, Answer, diagnose
+from tests.corpus.command import FURTHER, Answer, answers_option, diagnose, keeping_answers
 
 _LEARNED = "policies-learned"
 _POLICIES = {
@@ -68,24 +69,31 @@ def table(costs: dict[str, list[Cost]]) -> Iterable[str]:
 
 @click.command()
 @click.option("--seeds", default=3, help="Diagnoses of each script by each policy.")
+@answers_option
 @click.argument("names", nargs=-1)
-def main(seeds: int, names: tuple[str, ...]) -> None:
+def main(seeds: int, answers: Path | None, names: tuple[str, ...]) -> None:
     """Print the table of the treatable workloads, or of some NAMES."""
+    with keeping_answers(answers):
+        click.echo("\n".join(table(costs(seeds, names))))
+
+
+def costs(seeds: int, names: tuple[str, ...]) -> dict[str, list[Cost]]:
+    """What each policy came to, script by script."""
     every = [sick for sick in load() if sick.remedies]
     chosen = [s for s in every if s.healthy is not None and (not names or s.name in names)]
     for sick in every:
         if sick.name.removesuffix("/second") in {s.name for s in chosen} and not sick.healthy:
             diagnose(sick.script, sick.args, 0, "--experiment", _LEARNED)
-    costs: dict[str, list[Cost]] = {policy: [] for policy in _POLICIES}
+    found: dict[str, list[Cost]] = {policy: [] for policy in _POLICIES}
     for sick in chosen:
         for policy, options in _POLICIES.items():
             for number in range(seeds):
                 answer = diagnose(sick.script, sick.args, FURTHER * number, *options)
-                costs[policy].append(Cost.of(sick, answer))
-            last = costs[policy][-seeds:]
+                found[policy].append(Cost.of(sick, answer))
+            last = found[policy][-seeds:]
             told = ", ".join(f"{cost.spent:.0f}{'' if cost.fixed else ' unfixed'}" for cost in last)
             click.echo(f"{sick.name}: {policy}: {told}", err=True)
-    click.echo("\n".join(table(costs)))
+    return found
 
 
 if __name__ == "__main__":

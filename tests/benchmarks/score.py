@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 import statistics
 from dataclasses import dataclass
+from pathlib import Path
 
 import click
 
 from tests.corpus import ROOT, Sick, load
-from tests.corpus.command import FURTHER, Answer, diagnose
+from tests.corpus.command import FURTHER, Answer, answers_option, diagnose, keeping_answers
 
 BEGIN, END = "<!-- corpus -->", "<!-- end of corpus -->"
 _HEADER = (
@@ -141,16 +142,18 @@ def summary(scored: dict[Sick, list[Score]]) -> str:
 @click.command()
 @click.option("--seeds", default=3, help="Diagnoses of each script.")
 @click.option("--update", is_flag=True, help="Put the table into README.md.")
+@answers_option
 @click.argument("names", nargs=-1)
-def main(seeds: int, update: bool, names: tuple[str, ...]) -> None:
+def main(seeds: int, update: bool, answers: Path | None, names: tuple[str, ...]) -> None:
     """Print the table of the corpus, or of the faults with some NAMES."""
     scored: dict[Sick, list[Score]] = {}
     lines = [f"| {' | '.join(_HEADER)} |", "|---" * len(_HEADER) + "|"]
-    for sick in load():
-        if not names or sick.name in names:
-            scored[sick] = [score(sick, FURTHER * number) for number in range(seeds)]
-            lines.append(row(sick, scored[sick]))
-            click.echo(lines[-1], err=True)
+    with keeping_answers(answers):
+        for sick in load():
+            if not names or sick.name in names:
+                scored[sick] = [score(sick, FURTHER * number) for number in range(seeds)]
+                lines.append(row(sick, scored[sick]))
+                click.echo(lines[-1], err=True)
     table = "\n".join([*lines, "", summary(scored)])
     click.echo(table)
     if update:
