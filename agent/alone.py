@@ -8,8 +8,9 @@ import subprocess
 import sys
 from collections.abc import Mapping
 
+from agent.attempt import Attempt
 from agent.snapshot import Snapshot
-from agent.workload import TrialSpec, Workload
+from agent.workload import Workload
 from probes.trace import Event
 
 _MAIN = "import sys; sys.path.remove(''); from agent.inside.alone import main; main({})"
@@ -23,7 +24,10 @@ class Alone:
         snapshot: The user's files.
         workload: What to run, with its limits.
         environment: Environment of the user's shell.
-        spec: The trial.
+        run: The trial.
+
+    Attributes:
+        run: The trial.
     """
 
     def __init__(
@@ -31,8 +35,9 @@ class Alone:
         snapshot: Snapshot,
         workload: Workload,
         environment: Mapping[str, str],
-        spec: TrialSpec,
+        run: Attempt,
     ) -> None:
+        self.run = run
         self._connection, theirs = multiprocessing.Pipe()
         with theirs:
             self._process = subprocess.Popen(
@@ -43,7 +48,7 @@ class Alone:
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C is not meant for it.
             )
-        self._connection.send((snapshot, workload, dict(environment), spec))
+        self._connection.send((snapshot, workload, dict(environment), run.spec))
 
     def poll(self, timeout: float) -> list[Event]:
         """What has come in; waits up to ``timeout`` seconds for it.

@@ -75,7 +75,7 @@ class Launcher:
         self._finished: deque[Report] = deque()
         self._losses = 0
         self._files = snapshot
-        self._first: tuple[Alone, Attempt] | None = None
+        self._first: Alone | None = None
         self._opened = False
         limits = workload.limits
         self._planned = slots or max(1, (os.cpu_count() or 1) // limits.cpus)
@@ -96,7 +96,7 @@ class Launcher:
         traceback: TracebackType | None,
     ) -> None:
         if self._first is not None:
-            self._first[0].leave()
+            self._first.leave()
         self._stack.close()
 
     @contextlib.contextmanager
@@ -118,7 +118,7 @@ class Launcher:
         """Numbers of the trials whose outcome has not been given yet."""
         running = {host.run.spec.number for host in self._hosts if host.run}
         waiting = {run.spec.number for run in self._waiting}
-        running |= {self._first[1].spec.number} if self._first else set()
+        running |= {self._first.run.spec.number} if self._first else set()
         return running | waiting | {number for number, _ in self._finished}
 
     def submit(self, spec: TrialSpec) -> None:
@@ -139,9 +139,9 @@ class Launcher:
                 run.feed(_CANCELLED)
                 self._finished.append((number, run.outcome()))
                 return
-        if self._first is not None and self._first[1].spec.number == number:
-            self._first[1].cancelled = True
-            self._first[0].cancel()
+        if self._first is not None and self._first.run.spec.number == number:
+            self._first.run.cancelled = True
+            self._first.cancel()
         for host in self._hosts:
             if host.run and host.run.spec.number == number:
                 host.run.cancelled = True
@@ -180,26 +180,24 @@ class Launcher:
 
     def _begin_alone(self, run: Attempt) -> None:
         run.started = time.time()
-        alone = Alone(self._files, self._workload, self._environment, run.spec)
-        self._stack.callback(alone.close, _CLOSE_TIMEOUT)
-        self._first = alone, run
+        self._first = Alone(self._files, self._workload, self._environment, run)
+        self._stack.callback(self._first.close, _CLOSE_TIMEOUT)
 
     def _collect(self, timeout: float) -> list[Report]:
         if self._first is None:
             return self._collect_from_hosts(timeout)
-        return self._collect_from_hosts(0.0) or self._collect_alone(min(timeout, _COLLECT))
+        told = self._collect_from_hosts(0.0)
+        return told or self._collect_from(self._first, min(timeout, _COLLECT))
 
-    def _collect_alone(self, timeout: float) -> list[Report]:
-        assert self._first is not None
-        alone, run = self._first
+    def _collect_from(self, first: Alone, timeout: float) -> list[Report]:
         try:
-            events = alone.poll(timeout)
+            events = first.poll(timeout)
         except ConnectionError as error:
             self._first = None
-            events = self._lose(run, error)
-        reports = list(self._take_in(run, events))
+            events = self._lose(first.run, error)
+        reports = list(self._take_in(first.run, events))
         if reports and isinstance(reports[-1][1], Outcome):
-            alone.leave()
+            first.leave()
             self._first = None
         return reports
 

@@ -41,7 +41,9 @@ def test_a_check_that_is_too_dear_is_cut_short(
 @pytest.fixture
 def leashed(tmp_path: Path) -> Leashed:
     workload = Workload(script=tmp_path / "train.py", directory=tmp_path)
-    return Leashed(Leash(2), cast(Any, None), Request(workload=workload))
+    launcher = Leashed(Leash(2), cast(Any, None), Request(workload=workload))
+    launcher._opened = True
+    return launcher
 
 
 def test_what_has_not_begun_costs_nothing(leashed: Leashed) -> None:
