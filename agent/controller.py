@@ -156,7 +156,12 @@ class Controller:
                 if episode.findings.fix is not None:
                     self._begin("patch")
                     patched = offer_patch(
-                        episode.findings, self._request, snapshot, launcher, len(trials.outcomes)
+                        episode.findings,
+                        self._request,
+                        snapshot,
+                        launcher,
+                        ledger,
+                        len(trials.outcomes),
                     )
             except WorkloadError as failure:
                 error = str(failure)

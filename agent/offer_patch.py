@@ -5,16 +5,23 @@ from __future__ import annotations
 import os
 
 from agent.findings import Findings
+from agent.identity import identity
 from agent.launch import Launcher
+from agent.ledger import Ledger
 from agent.patch import helpers_of, patches_of
 from agent.request import Request
 from agent.snapshot import Snapshot
 from agent.verify_patch import PatchVerifier
-from agent.workload import Outcome
+from agent.workload import Outcome, TrialSpec
 
 
 def offer_patch(
-    findings: Findings, request: Request, snapshot: Snapshot, launcher: Launcher, ran: int
+    findings: Findings,
+    request: Request,
+    snapshot: Snapshot,
+    launcher: Launcher,
+    ledger: Ledger,
+    ran: int,
 ) -> list[Outcome]:
     """Put patches of the confirmed fix to the test, and note the first that passes.
 
@@ -25,6 +32,7 @@ def offer_patch(
         request: What was asked for.
         snapshot: The user's files as they were diagnosed.
         launcher: Runs scripts.
+        ledger: Has what the same patched scripts did earlier, and takes what they do now.
         ran: Number of trials so far.
 
     Returns:
@@ -35,9 +43,17 @@ def offer_patch(
     patches = patches_of(findings, request)
     outcomes: list[Outcome] = []
     stop = findings.prefix.steps if findings.prefix else None
+
+    def recall(changed: Snapshot, spec: TrialSpec) -> Outcome | None:
+        return ledger.recall(spec, identity(request.workload, changed, request.address))
+
+    def record(changed: Snapshot, outcome: Outcome) -> None:
+        outcomes.append(outcome)
+        ledger.record_patched(outcome, identity(request.workload, changed, request.address))
+
     for patch in patches:
         number = ran + len(outcomes)
-        verifier = PatchVerifier(snapshot, launcher.over, number, stop, outcomes.append)
+        verifier = PatchVerifier(snapshot, launcher.over, number, stop, recall, record)
         folder = os.path.relpath(patch.directory, request.workload.directory.resolve())
         findings.patch_check = verifier.verify(patch.text, findings.fix.comparison, folder)
         if findings.patch_check.passed:

@@ -30,22 +30,23 @@ Launch = Callable[[Snapshot], AbstractContextManager[Launcher]]
 class PatchVerifier:
     """Runs patched scripts.
 
-    The trials carry no treatment and must not be taken for controls: they are not for the ledger's
-    `record`, nor for an episode's controls.
+    The trials carry no treatment and must not be taken for controls.
 
     Attributes:
         snapshot: The user's files as they were diagnosed.
         launch: Makes a launcher for other files; the cores of the diagnosis must be free by then.
         first_number: Number of the first trial: one that no other trial of the diagnosis has.
         max_steps: Steps after which trials of the diagnosis are stopped, if they are.
-        listener: Is given each outcome.
+        recall: Gives the outcome of the same trial of the same files, where it has run before.
+        record: Is given each outcome, with the files that were run.
     """
 
     snapshot: Snapshot
     launch: Launch
     first_number: int = 0
     max_steps: int | None = None
-    listener: Callable[[Outcome], None] = lambda outcome: None
+    recall: Callable[[Snapshot, TrialSpec], Outcome | None] = lambda snapshot, spec: None
+    record: Callable[[Snapshot, Outcome], None] = lambda snapshot, outcome: None
 
     def verify(self, patch: str, comparison: PairedComparison, folder: str = ".") -> PatchCheck:
         """Run the patched script and hold it against the treatment.
@@ -70,17 +71,25 @@ class PatchVerifier:
         return PatchCheck(passed=passed, reason=reason, metric=values, files=digests)
 
     def _run(self, snapshot: Snapshot, seeds: list[int]) -> list[Outcome]:
-        outcomes: list[Outcome] = []
+        outcomes: dict[int, Outcome] = {}
+
+        def take(outcome: Outcome) -> None:
+            outcomes[outcome.spec.seed] = outcome
+            self.record(snapshot, outcome)
+
         with self.launch(snapshot) as launcher:
             for place, seed in enumerate(seeds):
-                number = self.first_number + place
-                launcher.submit(TrialSpec(number, seed=seed, max_steps=self.max_steps))
+                spec = TrialSpec(self.first_number + place, seed=seed, max_steps=self.max_steps)
+                known = self.recall(snapshot, spec)
+                if known is None:
+                    launcher.submit(spec)
+                else:
+                    take(known)
             while launcher.pending:
                 for _, report in launcher.poll():
                     if isinstance(report, Outcome):
-                        outcomes.append(report)
-                        self.listener(report)
-        return sorted(outcomes, key=lambda outcome: outcome.spec.seed)
+                        take(report)
+        return [outcomes[seed] for seed in seeds]
 
 
 def judge(outcomes: list[Outcome], comparison: PairedComparison) -> tuple[bool, str]:

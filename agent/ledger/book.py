@@ -19,6 +19,7 @@ from agent.ledger.lookup import evidence, read_outcome
 from agent.ledger.records import (
     MAX_PARAM,
     MAX_TAG,
+    PATCHED,
     AbortRecord,
     FinishRecord,
     Point,
@@ -58,7 +59,9 @@ class Book:
         learns = request.experience and not request.observe
         self.experience = gather(evidence(self._client, self._experiment)) if learns else NONE
         self._identity = start.identity
-        self._earlier = self._same_trials() if start.identity and not request.fresh else {}
+        self._fresh = request.fresh
+        self._earlier: dict[str, dict[TrialKey, Run]] = {}
+        self._same_trials(start.identity)
         self.known: list[Outcome] = []
         resume = start.request.resume
         self._parent = self._resume(resume, start.digest) if resume else self._start(start)
@@ -79,17 +82,21 @@ class Book:
                 self._log(self._parent, tags=record.tags)
                 self._client.set_terminated(self._parent, record.status)
 
-    def recall(self, spec: TrialSpec) -> Outcome | None:
-        """The same trial of an earlier diagnosis, where there was one."""
-        run = self._earlier.get(spec.key)
+    def recall(self, spec: TrialSpec, patched: str = "") -> Outcome | None:
+        """The same trial of an earlier diagnosis, where there was one; see `Ledger.recall`."""
+        run = self._same_trials(patched or self._identity).get(spec.key)
         if run is None:
             return None
         return replace(read_outcome(self._client, run), spec=spec, recalled=run.info.run_id)
 
-    def _same_trials(self) -> dict[TrialKey, Run]:
-        """The trials of earlier diagnoses that had the same identity, the newest of each."""
-        found: dict[TrialKey, Run] = {}
-        condition = f"tags.`{_IDENTITY}` = '{self._identity}'"
+    def _same_trials(self, identity: str) -> dict[TrialKey, Run]:
+        """The trials of earlier diagnoses that had this identity, the newest of each."""
+        if self._fresh or not identity:
+            return {}
+        if identity in self._earlier:
+            return self._earlier[identity]
+        found = self._earlier[identity] = {}
+        condition = f"tags.`{_IDENTITY}` = '{identity}'"
         for run in self._client.search_runs([self._experiment], condition, max_results=PAGE):
             if run.data.tags.get("agent.ending") in _REPEATABLE:
                 found.setdefault(spec_of(run.data.tags).key, run)
@@ -129,7 +136,7 @@ class Book:
             if run.info.status == "RUNNING":  # Cut off while it was written: it is written anew.
                 self._client.delete_run(run.info.run_id)
                 continue
-            if tags.get("agent.ending") == "cancelled":
+            if tags.get("agent.ending") == "cancelled" or tags.get("agent.part") == PATCHED:
                 continue
             outcome = read_outcome(self._client, run)
             self._trials[run.info.run_id] = TrialRecord(outcome, tags["agent.part"])
@@ -141,7 +148,8 @@ class Book:
         run_id = self._client.create_run(
             self._experiment, start_time=record.started, tags=tags, run_name=record.name
         ).info.run_id
-        tags = record.tags | ({_IDENTITY: self._identity} if self._identity else {})
+        identity = record.patched or self._identity
+        tags = record.tags | ({_IDENTITY: identity} if identity else {})
         self._log(run_id, params=record.params, tags=tags, points=record.points)
         with tempfile.TemporaryDirectory(prefix="agent-trace-") as name:
             folder = Path(name)
@@ -150,7 +158,8 @@ class Book:
             (folder / REST).write_text(hide(rest, self._secrets), encoding="utf-8")
             self._client.log_artifacts(run_id, name)
         self._client.set_terminated(run_id, record.status, end_time=record.ended)
-        self._trials[run_id] = record
+        if not record.patched:
+            self._trials[run_id] = record
 
     def _write_finish(self, record: FinishRecord) -> None:
         runs: defaultdict[Treatment, list[str]] = defaultdict(list)

@@ -18,7 +18,14 @@ from agent.diagnosis import Diagnosis, LedgerEntry, Tried
 from agent.errors import AgentError, first_line
 from agent.experience import NONE, Experience
 from agent.ledger.book import Book
-from agent.ledger.records import AbortRecord, FinishRecord, Record, StartRecord, TrialRecord
+from agent.ledger.records import (
+    PATCHED,
+    AbortRecord,
+    FinishRecord,
+    Record,
+    StartRecord,
+    TrialRecord,
+)
 from agent.request import Request
 from agent.store import Store
 from agent.workload import Outcome, TrialSpec
@@ -76,11 +83,16 @@ class Ledger:
         """Trials that the resumed diagnosis had finished; waits until they are read."""
         return self._known if self.entry else []
 
-    def recall(self, spec: TrialSpec) -> Outcome | None:
-        """The same trial of an earlier diagnosis, where the store has one and can be read."""
+    def recall(self, spec: TrialSpec, patched: str = "") -> Outcome | None:
+        """The same trial of an earlier diagnosis, where the store has one and can be read.
+
+        Args:
+            spec: The trial.
+            patched: Identity of trials of the patched script, if it is one of those.
+        """
         try:
             self._entry.result()
-            return self._book.recall(spec) if self._book is not None else None
+            return self._book.recall(spec, patched) if self._book is not None else None
         except Exception:
             return None  # Then it runs; what is wrong with the store, `close` tells.
 
@@ -117,6 +129,15 @@ class Ledger:
     def record(self, outcome: Outcome, part: str, tried: Tried | None = None) -> None:
         """Record a trial that has ended; what came of its treatment may be told at the end."""
         self._records.put(TrialRecord(outcome, part, tried))
+
+    def record_patched(self, outcome: Outcome, identity: str) -> None:
+        """Record a trial of a patched script, which is no control of those of the script.
+
+        Args:
+            outcome: Its outcome.
+            identity: Of the trials of the patched script.
+        """
+        self._records.put(TrialRecord(outcome, PATCHED, patched=identity))
 
     def finish(self, diagnosis: Diagnosis, markdown: str) -> None:
         """Record the result, which nothing that comes after it takes back."""

@@ -23,6 +23,8 @@ from remedies.treatment import CONTROL, describe
 
 JOB = "agent.job"
 """Tag of a diagnosis with the job of the service that it was made for."""
+PATCHED = "patch"
+"""Part of the diagnosis that trials of a patched script belong to: they are no controls."""
 MAX_TAG = 8000  # characters, of MLflow's databases
 MAX_PARAM = 6000
 _MAX_POINTS = 2000  # of one curve; the trace file has them all
@@ -108,17 +110,26 @@ class StartRecord:
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """A trial has ended."""
+    """A trial has ended.
+
+    Attributes:
+        outcome: Its outcome.
+        part: Part of the diagnosis that it belongs to.
+        tried: What came of its treatment, where that is known.
+        patched: Identity of the trial where it is one of a patched script; empty where it is none.
+    """
 
     outcome: Outcome
     part: str
     tried: Tried | None = None
+    patched: str = ""
 
     @property
     def name(self) -> str:
         """Name of the run."""
         spec = self.outcome.spec
-        return f"{describe(spec.treatment)} | seed {spec.seed}"[:250]
+        what = "patched script" if self.patched else describe(spec.treatment)
+        return f"{what} | seed {spec.seed}"[:250]
 
     @property
     def status(self) -> str:
@@ -141,7 +152,7 @@ class TrialRecord:
             "agent.max-steps": str(spec.max_steps or ""),
             "agent.treatment": write_treatment(spec.treatment),
             "agent.ending": self.outcome.status,
-            "agent.tried": "" if spec.treatment else "control",
+            "agent.tried": self._role,
             "agent.recalled": self.outcome.recalled,
             # MLflow's pages leave NaN and infinities out: say where they set in.
             "agent.not-finite": json.dumps(broken) if broken else "",
@@ -150,6 +161,12 @@ class TrialRecord:
         if self.tried is not None:
             tags |= tried_tags(self.tried)
         return {key: value for key, value in tags.items() if value}
+
+    @property
+    def _role(self) -> str:
+        if self.patched:
+            return "patched"
+        return "" if self.outcome.spec.treatment else "control"
 
     @property
     def params(self) -> dict[str, str]:

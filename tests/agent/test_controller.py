@@ -120,9 +120,15 @@ def test_a_patch_is_offered_when_the_patched_script_recovers_as_well(
     assert contents() == before
 
 
-def test_what_an_earlier_diagnosis_has_run_is_not_run_again(diagnosed: Diagnose, write) -> None:
+def test_what_an_earlier_diagnosis_has_run_is_not_run_again(
+    diagnosed: Diagnose, write, home: Path
+) -> None:
     script = write("train.py", training(rate=2.0))
     first, second = diagnosed(script), diagnosed(script)
+    client = MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
+    runs = client.search_runs([first.mlflow.experiment_id], "tags.`agent.part` = 'patch'")
+    assert second.fix.patch_check == first.fix.patch_check and first.fix.patch_check.passed
+    assert len(runs) == 6 and sum("agent.recalled" in run.data.tags for run in runs) == 3
     assert first.cost.recalled == 0
     assert second.cost.recalled == second.cost.trials
     assert second.fix is not None and first.fix is not None

@@ -100,9 +100,10 @@ class Trials:
         return run
 
     def recorded(self) -> list[tuple[str, str]]:
-        """Treatment and seed of those that are there to the end."""
+        """Treatment and seed of those that are there to the end, without the patched script's."""
         tags = [r.data.tags for r in self.runs() if r.info.status != "RUNNING"]
-        return [(t["agent.treatment"], t["agent.seed"]) for t in tags if "agent.trial" in t]
+        trials = [t for t in tags if "agent.trial" in t and t["agent.part"] != "patch"]
+        return [(t["agent.treatment"], t["agent.seed"]) for t in trials]
 
     def wait_for(self, number: int, process: subprocess.Popen[str]) -> None:
         """Wait until so many are recorded, while a diagnosis runs."""

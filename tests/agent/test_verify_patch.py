@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,7 @@ def test_the_patched_script_runs_on_the_seeds_of_the_confirmation(
     verifier: PatchVerifier, contents: Callable[[], dict[str, str]]
 ) -> None:
     before, heard = contents(), []
-    told = PatchVerifier(verifier.snapshot, verifier.launch, 7, listener=heard.append)
+    told = replace(verifier, record=lambda changed, outcome: heard.append(outcome))
     check = told.verify(patch_to("acc = 0.9"), CURED)
     assert check.passed
     assert "recovers as the treatment does: val_acc 0.9, 0.9, 0.9 at seeds 1, 2" in check.reason
@@ -55,6 +56,24 @@ def test_the_patched_script_runs_on_the_seeds_of_the_confirmation(
     assert contents() == before
     assert sorted(outcome.spec.number for outcome in heard) == [7, 8, 9]
     assert {outcome.spec.treatment for outcome in heard} == {()}
+
+
+def test_what_has_run_before_is_not_run_again(verifier: PatchVerifier) -> None:
+    asked: list[tuple[str, TrialSpec]] = []
+
+    def recall(changed: Snapshot, spec: TrialSpec) -> Outcome | None:
+        asked.append((changed.read("train.py").decode(), spec))
+        return outcome_of(spec.seed, 0.95) if spec.seed != 2 else None
+
+    heard: list[int] = []
+    told = replace(
+        verifier, recall=recall, record=lambda changed, outcome: heard.append(outcome.spec.seed)
+    )
+    check = told.verify(patch_to("acc = 0.9"), CURED)
+    assert check.passed and check.metric == {1: 0.95, 2: 0.9, 3: 0.95}
+    assert [spec.seed for _, spec in asked] == [1, 2, 3]
+    assert all("acc = 0.9" in text for text, _ in asked)
+    assert sorted(heard) == [1, 2, 3]
 
 
 def outcome_of(seed: int, value: float | None, status: str = "completed") -> Outcome:

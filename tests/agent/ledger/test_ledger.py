@@ -555,3 +555,23 @@ def test_a_trial_is_recalled_by_a_later_diagnosis_of_the_same(tmp_path):
     assert recall(TrialSpec(9, DROP)) is None  # What was cut short from outside is run again.
     assert recall(spec, same="other") is None
     assert recall(spec, fresh=True) is None
+
+
+def test_a_trial_of_a_patched_script_is_recalled_but_is_no_control(tmp_path):
+    own, patched = make_outcome(0, ()), make_outcome(5, (), seed=1)
+    first = Ledger(None, "agent", tmp_path)
+    first.open(make_request(), identity="abc")
+    first.record(own, "observe")
+    first.record_patched(patched, "def")
+    run_id = first.entry.run_id
+    first.close()
+    resumed = Ledger(None, "agent", tmp_path)
+    resumed.open(make_request(resume=run_id), identity="abc")
+    assert [outcome.spec.number for outcome in resumed.known] == [0]
+    spec = TrialSpec(9, (), 1)
+    assert resumed.recall(spec) is None
+    found = resumed.recall(spec, "def")
+    assert found is not None and found.spec == spec and found.recalled
+    assert resumed.recall(spec, "other") is None
+    resumed.abort("enough")
+    resumed.close()
