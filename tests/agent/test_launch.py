@@ -82,8 +82,7 @@ def test_every_way_to_end_is_told_and_none_hurts_the_next(
     assert endings[4] is not None
     assert endings[4].source == "train.py:20"
     assert endings[4].output_tail.endswith("ValueError: no luck")
-    assert 4 <= found[1].seconds < 6
-    assert found[5].seconds < 2
+    assert found[1].seconds >= 4 > found[5].seconds
 
 
 def test_events_come_while_the_trial_runs(
@@ -92,21 +91,23 @@ def test_events_come_while_the_trial_runs(
     script = write(
         "train.py",
         """
-        import time
-        for _ in range(5):
-            print(f"clock={time.time()}")
-            time.sleep(0.5)
+        import os, sys, time
+        for turn in range(5):
+            print(f"turn_acc={turn}")
+            while not os.path.exists(f"{sys.argv[1]}-{turn}"):
+                time.sleep(0.01)
         """,
     )
-    delays = []
-    with launcher(script) as started:
+    heard = tmp_path / "heard"
+    turns = []
+    with launcher(script, str(heard)) as started:
         started.submit(TrialSpec(0))
         while started.pending:
             for _, report in started.poll():
                 if isinstance(report, dict) and report["event"] == "metric":
-                    delays.append(time.time() - report["value"])
-    assert len(delays) == 5
-    assert sorted(delays)[2] < 0.3
+                    turns.append(report["value"])
+                    heard.with_name(f"heard-{report['value']:.0f}").touch()
+    assert turns == [0, 1, 2, 3, 4]
 
 
 def test_cancelling_leaves_no_process(write: Write, launcher: MakeLauncher, tmp_path: Path) -> None:
