@@ -162,9 +162,9 @@ class Launcher:
         reports = [self._finished.popleft()] if self._finished else []
         while not reports:
             reports = self._collect(max(0.0, deadline - time.monotonic()))
+            self._place()
             if time.monotonic() >= deadline:
                 break
-        self._place()
         return reports
 
     def _open(self) -> None:

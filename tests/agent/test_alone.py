@@ -1,5 +1,6 @@
 """The first trial of a launcher, which does not wait for Ray."""
 
+import contextlib
 import os
 import time
 from collections.abc import Callable
@@ -35,14 +36,19 @@ def _under_ray(outcome: Outcome) -> float:
     return outcome.trace.metrics["under_ray"].values[-1]
 
 
-def _children() -> set[psutil.Process]:
-    return set(psutil.Process().children(recursive=True))
+def _hosts() -> list[psutil.Process]:
+    """The processes that are hosts without Ray."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):  # It has just ended.
+            if "agent.inside.alone" in " ".join(process.cmdline()):
+                found.append(process)
+    return found
 
 
 def test_the_first_trial_runs_without_ray_and_the_others_with_it(
     unstarted: None, launcher: Launch, outcomes: Run, write: Write
 ) -> None:
-    before = _children()
     with launcher(write("train.py", WHERE)) as started:
         assert started.slots == 1
         found = outcomes(started, TrialSpec(0), TrialSpec(1, seed=1))
@@ -50,7 +56,7 @@ def test_the_first_trial_runs_without_ray_and_the_others_with_it(
         found += outcomes(started)
     assert [outcome.status for outcome in found] == ["completed", "completed"]
     assert [_under_ray(outcome) for outcome in found] == [0, 1]
-    assert not [p for p in _children() - before if "agent.inside.alone" in " ".join(p.cmdline())]
+    assert _hosts() == []
 
 
 def test_it_tells_what_a_host_of_ray_tells(
@@ -89,7 +95,6 @@ def test_it_is_cancelled(unstarted: None, launcher: Launch, write: Write) -> Non
 def test_it_is_run_again_with_ray_when_its_host_dies(
     unstarted: None, launcher: Launch, write: Write
 ) -> None:
-    before = _children()
     with launcher(write("train.py", f"{WHERE}    time.sleep(2)\n")) as started:
         started.submit(TrialSpec(0))
         told: list[str] = []
@@ -98,8 +103,7 @@ def test_it_is_run_again_with_ray_when_its_host_dies(
                 if isinstance(report, Outcome):
                     outcome = report
                 elif report["event"] == "metric" and not report["value"]:
-                    hosts = _children() - before
-                    [host] = [p for p in hosts if "agent.inside.alone" in " ".join(p.cmdline())]
+                    [host] = _hosts()
                     host.kill()
                 elif report["event"] == "note":
                     told.append(report["text"])
