@@ -14,7 +14,7 @@ from agent.diagnosis import Diagnosis, read_diagnosis
 from agent.errors import AgentError, UsageError, first_line
 from agent.ledger.client import connect, user_name
 from agent.ledger.lookup import read_outcome
-from agent.ledger.records import spec_of
+from agent.ledger.records import PATCHED, spec_of
 from agent.store import Store
 
 if TYPE_CHECKING:
@@ -108,6 +108,8 @@ class Archive:
             for run in trials:
                 tags = run.data.tags
                 if run.info.status == "RUNNING" or "agent.treatment" not in tags:
+                    continue
+                if tags.get("agent.part") == PATCHED:
                     continue
                 if is_needed(diagnosis, spec_of(tags)):
                     outcomes.append(read_outcome(self._client, run))
