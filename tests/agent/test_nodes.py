@@ -32,9 +32,9 @@ WHERE = """
             file.write(f"{what} {node}\\n")
     tell("begins")
 """
-EVERY_STEP = "time.sleep(0.02); assert loss.item() < 1e9, tell('ends') or 'diverged'"
-_LONG = 0.5
-"""Seconds after which a trial does not end at once: those that diverge do, between two looks."""
+EVERY_STEP = "time.sleep(0.06); assert loss.item() < 1e9, tell('ends') or 'diverged'"
+_LONG = 1.5
+"""Seconds that no trial takes which diverges; any other takes twice as long, and is still there."""
 SCRIPT = WHERE + training(EVERY_STEP).replace("0.05", "settings.RATE") + "    tell('ends')\n"
 
 
