@@ -40,8 +40,8 @@ def test_the_next_launcher_has_the_hosts_of_the_last(
     kept = _actors()
     assert len(kept) == 1
     with launcher(second) as launch:
-        assert _value(outcomes(launch, TrialSpec(0))[0]) == 2
         assert _actors() == []
+        assert _value(outcomes(launch, TrialSpec(0))[0]) == 2
     assert _actors() == kept
 
 
