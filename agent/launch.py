@@ -174,7 +174,7 @@ class Launcher:
             stack.enter_context(connected(self._address, cpus))
             self._pulse = Pulse()
             stack.callback(self._close_hosts)
-            self._plan()
+            self._start_hosts()
             self._stack.enter_context(stack.pop_all())
         self._opened = True
 
@@ -305,8 +305,7 @@ class Launcher:
         missing = min(len(self._waiting) - starting, self._planned - len(self._hosts))
         self._hosts += [self._new_host() for _ in range(missing)]
 
-    def _plan(self) -> None:
-        """See how many hosts there may be; each is started when a trial waits for it."""
+    def _start_hosts(self) -> None:
         import ray
 
         room = places(self._size)
@@ -316,6 +315,7 @@ class Launcher:
                 f"Ray has room for {room} trials at a time, not {self._planned} (--slots)"
             )
         self._shared = ray.put(self._files)
+        self._hosts = [self._new_host()]
 
     def _use(self, snapshot: Snapshot) -> None:
         import ray
