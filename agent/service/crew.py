@@ -148,8 +148,10 @@ class Crew:
             if process.returncode is None:
                 with contextlib.suppress(ProcessLookupError):
                     end()
+                # Not wait_for: before Python 3.12, it may swallow that this task is cancelled.
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(_until_end(process), _END)
+                    async with asyncio.timeout(_END):
+                        await _until_end(process)
 
 
 async def _until_end(process: Process) -> None:
@@ -170,14 +172,10 @@ async def _read(process: Process) -> None:
 
 async def _said(process: Process, beginning: str) -> str:
     """The line with which a process says that it is ready; empty where it does not."""
-
-    async def look() -> str:
-        assert process.stdout is not None
-        async for line in process.stdout:  # Libraries may say something before.
-            if line.startswith(beginning.encode()):
-                return line.decode()
-        return ""
-
+    assert process.stdout is not None
     with contextlib.suppress(TimeoutError, ValueError):
-        return await asyncio.wait_for(look(), _START)
+        async with asyncio.timeout(_START):
+            async for line in process.stdout:  # Libraries may say something before.
+                if line.startswith(beginning.encode()):
+                    return line.decode()
     return ""
