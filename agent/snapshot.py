@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from agent.archives import extract
 from agent.errors import UsageError
 
 LARGE = 64 * 2**20
@@ -149,7 +150,7 @@ class Snapshot:
         into.mkdir(parents=True, exist_ok=True)
         into = into.resolve()
         with tarfile.open(fileobj=io.BytesIO(self.archive)) as archive:
-            archive.extractall(into, filter="fully_trusted")
+            extract(archive, into)
         for path, target in self.links:
             os.symlink(target, into / path)
         return Unpacked(

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.archives import extract, leads_out
 from agent.recorder.facts import code_state, git
 from agent.redact import HIDDEN
 from agent.rooted import NotThere, Outside, resolve_below
@@ -147,6 +148,8 @@ def _extract(folder: Path, commit: str, target: Path) -> None:
         raise Refused(f"its commit {commit[:12]} cannot be checked out")
     try:
         with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
-            archive.extractall(target, filter="data")
-    except (OSError, tarfile.TarError) as error:  # A link that leads out of the folder, say.
+            extract(archive, target)
+    except (OSError, tarfile.TarError) as error:
         raise Refused(f"its commit {commit[:12]} cannot be checked out: {error}") from error
+    if link := leads_out(target):
+        raise Refused(f"its commit {commit[:12]} has a link that leads out of it: {link}")

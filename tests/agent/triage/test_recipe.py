@@ -138,19 +138,20 @@ def test_changes_that_were_committed_with_nothing_else_are_found_again(
         find_recipe(run_with(tags), project)
 
 
+@pytest.mark.parametrize("way", ["{outside}", "../outside/evil.py", "here/../outside/evil.py"])
 def test_a_commit_with_a_link_that_leads_out_is_refused(
-    project: Path, write: Write, noted: Noted
+    project: Path, write: Write, noted: Noted, way: str
 ) -> None:
     outside = write("../outside/evil.py", "print('evil')")
     script = write("train.py", "print('old')")
     git(project, "init", "-q")
-    script.unlink()
-    script.symlink_to(outside)
+    (project / "here").symlink_to(".")  # By name, a folder; "here/.." leads out all the same.
+    (project / "other.py").symlink_to(way.format(outside=outside))
     git(project, "add", ".")
     git(project, "commit", "-qm", "a link")
     commit = git(project, "rev-parse", "HEAD").strip()
-    script.unlink()
     write("train.py", "print('new')")
     tags = noted(script, source="0", commit=commit, dirty="false", changes="")
-    with pytest.raises(Refused), laid_out(find_recipe(run_with(tags), project), project):
+    recipe = find_recipe(run_with(tags), project)
+    with pytest.raises(Refused, match="a link that leads out"), laid_out(recipe, project):
         pass
