@@ -1,4 +1,4 @@
-"""Runs trials on Ray: one host per slot, events streamed back while they run.
+"""Runs trials, several at a time, and tells what happens in them while they run.
 
 The first trial does not wait for a Ray that has to be started: it runs beside that.
 """
@@ -10,25 +10,21 @@ import os
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from agent.alone import Alone
 from agent.attempt import Attempt
-from agent.cluster import Pulse, Size, address_of, connected, must_start, places
+from agent.cluster import Size, address_of, connected, must_start
 from agent.errors import InfrastructureError, first_line
-from agent.hosts import end_hosts, start_host
+from agent.fleet import Fleet
 from agent.snapshot import Snapshot
 from agent.workload import Outcome, TrialSpec, Workload
 from probes.trace import Ending, Event
 
-_START_TIMEOUT = 180.0
 _CLOSE_TIMEOUT = 10.0
 _COLLECT = 0.2
-_PACE = 0.02  # seconds for each answer: the controller takes in 50 a second, of however many hosts
-_MAX_LOSSES = 3
 _ATTEMPTS = 2  # at a trial whose host is lost; it may have been the trial that did it
 
 _CANCELLED: Event = {"event": "ending", **asdict(Ending("cancelled"))}
@@ -70,13 +66,11 @@ class Launcher:
         self._address = address
         self._environment = dict(os.environ)
         self._stack = contextlib.ExitStack()
-        self._hosts: list[_Host] = []
         self._waiting: deque[Attempt] = deque()
         self._finished: deque[Report] = deque()
-        self._losses = 0
         self._files = snapshot
         self._first: Alone | None = None
-        self._opened = False
+        self._fleet: Fleet | None = None
         limits = workload.limits
         self._planned = slots or max(1, (os.cpu_count() or 1) // limits.cpus)
         # On a machine that is ours, memory is not set aside.
@@ -116,15 +110,14 @@ class Launcher:
     @property
     def pending(self) -> set[int]:
         """Numbers of the trials whose outcome has not been given yet."""
-        running = {host.run.spec.number for host in self._hosts if host.run}
-        waiting = {run.spec.number for run in self._waiting}
-        running |= {self._first.run.spec.number} if self._first else set()
-        return running | waiting | {number for number, _ in self._finished}
+        runs = [*self._waiting, *(self._fleet.running if self._fleet else ())]
+        runs += [self._first.run] if self._first else []
+        return {run.spec.number for run in runs} | {number for number, _ in self._finished}
 
     def submit(self, spec: TrialSpec) -> None:
         """Run a trial as soon as a slot is free."""
         run = Attempt(spec, self._shelf)
-        if not self._opened:
+        if self._fleet is None:
             self._begin_alone(run)
             self._open()
             return
@@ -142,10 +135,8 @@ class Launcher:
         if self._first is not None and self._first.run.spec.number == number:
             self._first.run.cancelled = True
             self._first.cancel()
-        for host in self._hosts:
-            if host.run and host.run.spec.number == number:
-                host.run.cancelled = True
-                host.actor.cancel.remote()
+        if self._fleet is not None:
+            self._fleet.cancel(number)
 
     def poll(self, timeout: float = 0.5) -> list[Report]:
         """What has happened, in order; waits for at least one report.
@@ -172,21 +163,30 @@ class Launcher:
         with contextlib.ExitStack() as stack:
             cpus = self._planned * self._size.cpus  # That a local cluster must claim to have.
             stack.enter_context(connected(self._address, cpus))
-            self._pulse = Pulse()
-            stack.callback(self._close_hosts)
-            self._start_hosts()
+            about = self._files, self._workload, self._environment
+            self._fleet = Fleet(self._size, *about, self._slots)
+            stack.callback(self._fleet.close)
             self._stack.enter_context(stack.pop_all())
-        self._opened = True
+        self._planned = self._fleet.slots
 
     def _begin_alone(self, run: Attempt) -> None:
         run.started = time.time()
         self._first = Alone(self._files, self._workload, self._environment, run)
         self._stack.callback(self._first.close, _CLOSE_TIMEOUT)
 
+    def _place(self) -> None:
+        if self._fleet is None:
+            return
+        free = self._planned - (self._first is not None) - len(self._fleet.running)
+        while self._waiting and free > 0 and self._fleet.start(self._waiting[0]):
+            self._waiting.popleft()
+            free -= 1
+        self._fleet.grow(len(self._waiting))
+
     def _collect(self, timeout: float) -> list[Report]:
         if self._first is None:
-            return self._collect_from_hosts(timeout)
-        told = self._collect_from_hosts(0.0)
+            return self._collect_from_fleet(timeout)
+        told = self._collect_from_fleet(0.0)
         return told or self._collect_from(self._first, min(timeout, _COLLECT))
 
     def _collect_from(self, first: Alone, timeout: float) -> list[Report]:
@@ -201,40 +201,12 @@ class Launcher:
             self._first = None
         return reports
 
-    def _collect_from_hosts(self, timeout: float) -> list[Report]:
-        import ray
-
-        pace = _PACE * len(self._hosts)
-        asked = {host.ask(pace): host for host in self._hosts if host.run or not host.ready}
-        if not asked:
-            time.sleep(timeout)
+    def _collect_from_fleet(self, timeout: float) -> list[Report]:
+        told = self._fleet.collect(timeout) if self._fleet else None
+        if told is None:
             return []
-        self._pulse.feel()
-        ready, _ = ray.wait(list(asked), timeout=timeout)
-        if not ready:
-            self._check_patience()
-            return []
-        host = asked[ready[0]]
-        # Behind the others, which may be just as ready.
-        self._hosts.remove(host)
-        self._hosts.append(host)
-        return self._read(host) if host.run else self._welcome(host)
-
-    def _read(self, host: _Host) -> list[Report]:
-        import ray
-
-        assert host.run is not None
-        run = host.run
-        try:
-            events = ray.get(host.take())
-            self._losses = 0
-        except ray.exceptions.RayError as error:
-            self._replace(host, error)
-            events = self._lose(run, error)
-        reports = list(self._take_in(run, events))
-        if reports and isinstance(reports[-1][1], Outcome):
-            host.run = None
-        return reports
+        events = self._lose(told.run, told.lost) if told.lost else told.events
+        return list(self._take_in(told.run, events))
 
     def _take_in(self, run: Attempt, events: Iterable[Event]) -> Iterator[Report]:
         for event in events:
@@ -257,123 +229,7 @@ class Launcher:
         self._waiting.appendleft(again)
         return [told]
 
-    def _replace(self, host: _Host, error: Exception) -> None:
-        """Start a new host in the place of a lost one; trials come to it once it answers."""
-        import ray
-
-        self._losses += 1
-        if self._losses > _MAX_LOSSES:
-            raise InfrastructureError(f"Ray loses every host: {first_line(error)}") from error
-        with contextlib.suppress(Exception):  # It may be out of reach only, and keep its place.
-            ray.kill(host.actor)
-        self._hosts[self._hosts.index(host)] = self._new_host()
-
-    def _welcome(self, host: _Host) -> list[Report]:
-        """A new host has answered."""
-        import ray
-
-        try:
-            problem = ray.get(host.take())
-        except ray.exceptions.RayError as error:
-            self._replace(host, error)
-            return []
-        if problem:
-            raise InfrastructureError(f"trials cannot run: {problem}")
-        host.ready = True
-        host.actor.use.remote(self._shared)
-        return []
-
-    def _check_patience(self) -> None:
-        """See to it that somebody can run what waits, some day."""
-        late = time.monotonic() - _START_TIMEOUT
-        if all(not host.ready and host.since < late for host in self._hosts):
-            raise InfrastructureError(
-                f"Ray gave no place of {self._size} within {_START_TIMEOUT:.0f} s: others have it"
-            )
-
-    def _place(self) -> None:
-        free = self._planned - (self._first is not None)
-        free -= sum(host.run is not None for host in self._hosts)
-        idle = [host for host in self._hosts if host.ready and host.run is None]
-        for host in idle[: max(0, free)]:
-            if self._waiting:
-                host.run = self._waiting.popleft()
-                host.run.started = time.time()
-                host.actor.start.remote(host.run.spec)
-        # A host takes seconds of a core to start: what one can do alone must not wait for others.
-        starting = sum(not host.ready for host in self._hosts)
-        missing = min(len(self._waiting) - starting, self._planned - len(self._hosts))
-        self._hosts += [self._new_host() for _ in range(missing)]
-
-    def _start_hosts(self) -> None:
-        import ray
-
-        room = places(self._size)
-        self._planned = self._slots or room
-        if self._planned > room:
-            raise InfrastructureError(
-                f"Ray has room for {room} trials at a time, not {self._planned} (--slots)"
-            )
-        self._shared = ray.put(self._files)
-        self._hosts = [self._new_host()]
-
     def _use(self, snapshot: Snapshot) -> None:
-        import ray
-
         self._files = snapshot
-        if not self._opened:
-            return
-        self._shared = ray.put(snapshot)
-        for host in self._hosts:
-            if host.ready:
-                host.actor.use.remote(self._shared)  # Before any trial that is started after it.
-
-    def _new_host(self) -> _Host:
-        about = self._shared, self._workload, self._environment
-        actor = start_host(self._size, *about)
-        linked = [path for _, path in self._snapshot.links if os.path.exists(path)]
-        return _Host(actor, asked=actor.check.remote(linked))
-
-    def _close_hosts(self) -> None:
-        import ray
-
-        there = [host.actor for host in self._hosts if host.ready]
-        end_hosts(self._size, there, _CLOSE_TIMEOUT)
-        for host in self._hosts:
-            if not host.ready:
-                ray.kill(host.actor)
-        self._hosts = []
-
-
-@dataclass(eq=False)
-class _Host:
-    """An actor, its trial and the answer that is awaited from it.
-
-    Attributes:
-        actor: Runs a `Keeper`.
-        asked: An answer to come; the first one says whether it is fit for trials.
-        ready: Whether it has said so.
-        run: Its trial.
-        since: When it was asked for; it may have to wait for a place.
-    """
-
-    actor: Any
-    asked: Any
-    ready: bool = False
-    run: Attempt | None = None
-    since: float = field(default_factory=time.monotonic)
-
-    def ask(self, pace: float) -> Any:
-        """Ask for events, unless an answer is still awaited.
-
-        Args:
-            pace: Seconds over which events are gathered into one answer.
-        """
-        if self.asked is None:
-            self.asked = self.actor.collect.remote(max(_COLLECT, pace), pace)
-        return self.asked
-
-    def take(self) -> Any:
-        """The answer that is ready; the next `ask` asks anew."""
-        asked, self.asked = self.asked, None
-        return asked
+        if self._fleet is not None:
+            self._fleet.use(snapshot)

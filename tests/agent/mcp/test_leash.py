@@ -9,6 +9,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
+from unittest import mock
 
 import pytest
 
@@ -42,7 +43,7 @@ def test_a_check_that_is_too_dear_is_cut_short(
 def leashed(tmp_path: Path) -> Leashed:
     workload = Workload(script=tmp_path / "train.py", directory=tmp_path)
     launcher = Leashed(Leash(2), cast(Any, None), Request(workload=workload))
-    launcher._opened = True
+    launcher._fleet = mock.Mock(running=[])
     return launcher
 
 
