@@ -21,7 +21,8 @@ from agent.errors import InfrastructureError, first_line
 from agent.fleet import Fleet
 from agent.snapshot import Snapshot
 from agent.workload import Outcome, TrialSpec, Workload
-from probes.trace import Ending, Event
+from probes.facts import Ending
+from probes.trace import Event
 
 _CLOSE_TIMEOUT = 10.0
 _COLLECT = 0.2

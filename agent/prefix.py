@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from agent.workload import Outcome
+from probes.facts import Ending
 from probes.objective import Objective
 from probes.symptom import Symptom
-from probes.trace import Ending
 
 _LEAST_REPORTS = 3
 """Reports of the metric that a prefix must have."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from statistics import fmean
 
 from probes.objective import Objective
-from probes.trace import Series
+from probes.series import Series
 
 _EARLIEST = 0.5  # of the control's steps: nothing is given up before
 _WINDOW = 0.25  # of the control's steps: from here on every point must be worse

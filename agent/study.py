@@ -33,7 +33,7 @@ from agent.database import alone_with, without_password
 from agent.errors import AgentError, InfrastructureError, first_line
 from agent.pruning import Curve, Judge
 from probes.objective import Objective
-from probes.trace import Series
+from probes.series import Series
 from remedies.space import Choice, Range, Value, is_active
 from remedies.treatment import CONTROL, Action, Treatment
 

@@ -14,7 +14,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from probes.trace import MetricSeries, Series, Trace
+from probes.series import MetricSeries, Series
+from probes.trace import Trace
 
 TABLE = "trace.parquet"
 REST = "trace.json"

@@ -12,8 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from agent.candidate import write_treatment
 from agent.trace_file import read_trace, write_trace
 from agent.trace_stream import STREAM, read_stream
+from probes.facts import Ending, Status
 from probes.objective import Objective
-from probes.trace import Ending, Status, Trace
+from probes.trace import Trace
 from remedies.treatment import CONTROL, Treatment
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from probes.trace import Series, Trace
+from probes.series import Series
+from probes.trace import Trace
 
 _FEWEST = 5
 _PERSISTS = 0.8

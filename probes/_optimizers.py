@@ -6,7 +6,8 @@ import math
 import statistics
 
 from probes import _series
-from probes.trace import Series, Trace
+from probes.series import Series
+from probes.trace import Trace
 
 USUAL_RATIO = 1e-3
 """Update over weight, per step, of a network that trains well (Karpathy's rule of thumb)."""

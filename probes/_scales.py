@@ -7,7 +7,8 @@ import re
 import statistics
 
 from probes import _series
-from probes.trace import ModuleInfo, Trace
+from probes.facts import ModuleInfo
+from probes.trace import Trace
 
 UNEVEN = 0.5
 """Share of the positions that carry an output, up to which it is uneven."""

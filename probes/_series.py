@@ -6,7 +6,7 @@ import bisect
 import math
 import statistics
 
-from probes.trace import Series
+from probes.series import Series
 
 
 def window(series: Series, steps: int, start: float, end: float) -> list[float]:

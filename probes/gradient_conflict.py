@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from probes import _progress, _series
 from probes.base import Probe
 from probes.objective import Objective
+from probes.series import Series
 from probes.symptom import ALARM, Symptom
-from probes.trace import Series, Trace
+from probes.trace import Trace
 
 _OPPOSED = -0.2
 _MOSTLY = 0.8

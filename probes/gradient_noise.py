@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from probes import _optimizers, _progress, _series
 from probes.base import Probe
 from probes.objective import Objective
+from probes.series import Series
 from probes.symptom import ALARM, Symptom
-from probes.trace import Series, Trace
+from probes.trace import Trace
 
 _NOISE = 0.25
 """Cosine of two batches' gradients up to which there is three times as much noise as signal."""

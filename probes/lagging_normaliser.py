@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from probes import _series
 from probes.base import Probe
 from probes.objective import Objective
+from probes.series import Series
 from probes.symptom import Symptom
-from probes.trace import Series, Trace
+from probes.trace import Trace
 
 _LAGS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0)
 _VARIES = 0.1

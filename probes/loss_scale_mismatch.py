@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from probes import _series
 from probes.base import Probe
 from probes.objective import Objective
+from probes.series import Series
 from probes.symptom import Symptom
-from probes.trace import Series, Trace
+from probes.trace import Trace
 
 _HUNDREDFOLD = 100.0
 _EARLY = 0.2

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 
 from probes.base import Probe
 from probes.objective import Objective
+from probes.series import Series
 from probes.symptom import Symptom
-from probes.trace import Series, Trace
+from probes.trace import Trace
 
 _EXPLODED = 1e3
 _TOUCHY = {

@@ -9,7 +9,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from probes import _words
-from probes.trace import Series, Trace
+from probes.series import Series
+from probes.trace import Trace
 
 Mode = Literal["min", "max"]
 

@@ -7,9 +7,10 @@ from collections.abc import Iterable
 
 from probes import _optimizers, _series, _words, train_eval_divergence
 from probes.base import Probe
+from probes.facts import ModuleInfo
 from probes.objective import Objective
 from probes.symptom import ALARM, Symptom
-from probes.trace import ModuleInfo, Trace
+from probes.trace import Trace
 
 _FEWEST_REPORTS = 8
 _WORSE = 0.15

@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from probes import _harm, _knowledge, _series, gradient_conflict
 from probes.base import Probe
 from probes.objective import Objective
+from probes.series import Series
 from probes.symptom import ALARM, Symptom
-from probes.trace import Series, Trace
+from probes.trace import Trace
 
 _WON = 0.1
 _STRONGER = 0.5

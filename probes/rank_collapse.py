@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from probes import _harm, _series
 from probes.base import Probe
 from probes.objective import Objective
+from probes.series import Series
 from probes.symptom import Symptom
-from probes.trace import Series, Trace
+from probes.trace import Trace
 
 _SAME = 0.01
 _DIFFERENT = 0.1

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 
 from probes import _harm, _series
 from probes.base import Probe
+from probes.facts import ActivationInfo
 from probes.objective import Objective
 from probes.symptom import Symptom
-from probes.trace import ActivationInfo, Trace
+from probes.trace import Trace
 
 _SATURATED = 0.8
 _PERSISTS = 0.8

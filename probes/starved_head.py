@@ -9,8 +9,9 @@ from probes import _series
 from probes._progress import metric_moved
 from probes.base import Probe
 from probes.objective import Objective
+from probes.series import Series
 from probes.symptom import ALARM, Symptom
-from probes.trace import Series, Trace
+from probes.trace import Trace
 
 _OF_EQUAL = 0.1
 _STAYS = 0.1

@@ -15,9 +15,10 @@ from probes._scales import (
     unbounded,
 )
 from probes.base import Probe
+from probes.facts import ModuleInfo
 from probes.objective import Objective
 from probes.symptom import Symptom
-from probes.trace import ModuleInfo, Trace
+from probes.trace import Trace
 
 _GROWS = 2.0
 _HALF_WAY = 0.5

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from probes.facts import ModuleInfo
 from probes.symptom import Symptom
-from probes.trace import ModuleInfo, Trace
+from probes.trace import Trace
 from remedies.base import Remedy
 from remedies.space import Space
 from remedies.treatment import Action

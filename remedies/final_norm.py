@@ -7,8 +7,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from probes._scales import norm_comes_next
+from probes.facts import ModuleInfo
 from probes.symptom import Symptom
-from probes.trace import ModuleInfo, Trace
+from probes.trace import Trace
 from remedies import _norms
 from remedies.base import Remedy
 from remedies.source.errors import Unwritable

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from probes.facts import ActivationInfo
 from probes.symptom import Symptom
-from probes.trace import ActivationInfo, Trace
+from probes.trace import Trace
 from remedies.base import Remedy
 from remedies.source.errors import Unwritable
 from remedies.space import Choice, Space

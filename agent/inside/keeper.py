@@ -25,7 +25,8 @@ from agent.inside.job import Job
 from agent.inside.watch import EventPipe, Watch, tail, vanished
 from agent.snapshot import LARGE, Snapshot
 from agent.workload import TrialSpec, Workload
-from probes.trace import Ending, Event
+from probes.facts import Ending
+from probes.trace import Event
 
 _LOOK = 0.05
 LAST = ("ending", "broken")

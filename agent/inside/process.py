@@ -11,7 +11,7 @@ from agent.inside.errors import one_line
 from agent.inside.events import Sender
 from agent.inside.isolation import isolate
 from agent.inside.job import Job
-from probes.trace import Ending
+from probes.facts import Ending
 
 
 def main(job: Job, connection: Connection) -> None:

@@ -27,8 +27,9 @@ from agent.inside.job import Job
 from agent.inside.metrics import Metrics
 from agent.inside.output import Output
 from agent.inside.script import innermost_line, run_as_main
+from probes.facts import Ending
 from probes.tap import StopTraining, Tap, logged
-from probes.trace import Ending, Event
+from probes.trace import Event
 from remedies.surgery import Program
 
 _SOCKET_NAME = len("/pymp-12345678/listener-12345678")

@@ -12,7 +12,8 @@ from pathlib import Path
 import psutil
 
 from agent.workload import Limits
-from probes.trace import Ending, Event
+from probes.facts import Ending
+from probes.trace import Event
 
 _MEASURE = 0.25
 _MAX_LOG = 64 * 2**20

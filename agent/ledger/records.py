@@ -18,7 +18,8 @@ from agent.request import Request
 from agent.trace_file import write_trace
 from agent.wording import recovery
 from agent.workload import Outcome, TrialSpec
-from probes.trace import Series, Status
+from probes.facts import Status
+from probes.series import Series
 from remedies.treatment import CONTROL, describe
 
 JOB = "agent.job"

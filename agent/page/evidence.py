@@ -9,8 +9,9 @@ from agent.diagnosis import Diagnosis
 from agent.workload import Outcome, TrialSpec
 from probes import probes
 from probes.objective import Objective
+from probes.series import Series
 from probes.symptom import Symptom
-from probes.trace import Series, Trace
+from probes.trace import Trace
 from remedies.treatment import CONTROL, Treatment
 
 

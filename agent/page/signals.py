@@ -20,7 +20,8 @@ from agent.page.canvas import (
     wants_logarithm,
 )
 from agent.page.evidence import Evidence, ShownSignal
-from probes.trace import Phase, Series, Trace
+from probes.series import Series
+from probes.trace import Phase, Trace
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

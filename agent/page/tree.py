@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from agent.text import plain
+from probes.facts import ModuleInfo
 from probes.symptom import Symptom
-from probes.trace import ModuleInfo, Trace
+from probes.trace import Trace
 
 _WHOLE = 60  # modules up to which all are shown
 _MOST = 150

@@ -11,8 +11,9 @@ from typing import Any
 from torch import Tensor
 from torch.optim import Optimizer
 
+from probes.facts import LoopInfo
 from probes.tap.locate import Sources
-from probes.trace import Event, LoopInfo
+from probes.trace import Event
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import libcst as cst
 
-from probes.trace import ModuleInfo
+from probes.facts import ModuleInfo
 from remedies.source.errors import Unwritable
 from remedies.source.file import SourceFile
 from remedies.source.imports import import_beside

@@ -10,7 +10,7 @@ from typing import Any
 
 import libcst as cst
 
-from probes.trace import ModuleInfo
+from probes.facts import ModuleInfo
 from remedies.source.blocks import put_after, statement_at
 from remedies.source.errors import Unwritable
 from remedies.source.file import SourceFile

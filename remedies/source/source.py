@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from probes.trace import ModuleInfo
+from probes.facts import ModuleInfo
 from remedies.source import (
     cuts,
     dropping,

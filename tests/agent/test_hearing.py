@@ -6,7 +6,8 @@ from agent.assessment import Assessment
 from agent.hearing import Heard, by_gain
 from agent.workload import Outcome, TrialSpec
 from probes import Objective
-from probes.trace import Ending, Trace
+from probes.facts import Ending
+from probes.trace import Trace
 from remedies import remedies
 
 

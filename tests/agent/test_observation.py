@@ -7,8 +7,9 @@ import pytest
 from agent.errors import WorkloadError
 from agent.observation import check_baseline
 from agent.workload import Outcome, TrialSpec
+from probes.facts import Ending
 from probes.symptom import Symptom
-from probes.trace import Ending, Trace
+from probes.trace import Trace
 
 DIVERGED = Symptom(
     code="P301", name="non-finite-training", severity=1.0, where="loss", message="gone"

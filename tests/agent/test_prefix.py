@@ -9,9 +9,10 @@ import pytest
 from agent.prefix import choose, cut
 from agent.trials import Trials
 from agent.workload import Outcome, TrialSpec
+from probes.facts import Ending
 from probes.objective import Objective
 from probes.symptom import Symptom
-from probes.trace import Ending, Trace
+from probes.trace import Trace
 
 LOSS = Objective(name="loss", mode="min")
 

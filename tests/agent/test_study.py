@@ -8,7 +8,7 @@ import pytest
 from agent.errors import InfrastructureError
 from agent.study import Candidate, Study, check_storage
 from probes.objective import Objective
-from probes.trace import Series
+from probes.series import Series
 from remedies.space import Choice, Range
 from remedies.treatment import Action
 

@@ -4,7 +4,7 @@ import pytest
 
 from probes.diverging_loss import DivergingLoss
 from probes.objective import Objective
-from probes.trace import Series
+from probes.series import Series
 
 ACCURACY = Objective(name="val_acc", mode="max")
 RISING = [1.0, 5.0, 20.0, 30.0, 40.0]
