@@ -6,6 +6,7 @@ import contextlib
 import multiprocessing
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 
 from agent.attempt import Attempt
@@ -18,37 +19,46 @@ _MAIN = "import sys; sys.path.remove(''); from agent.inside.alone import main; m
 
 
 class Alone:
-    """One trial under way, kept as on any host.
+    """A host for one trial, which makes itself ready until that is there.
 
     Args:
         snapshot: The user's files.
         workload: What to run, with its limits.
         environment: Environment of the user's shell.
-        run: The trial.
 
     Attributes:
-        run: The trial.
+        run: The trial; None until there is one.
     """
 
     def __init__(
-        self,
-        snapshot: Snapshot,
-        workload: Workload,
-        environment: Mapping[str, str],
-        run: Attempt,
+        self, snapshot: Snapshot, workload: Workload, environment: Mapping[str, str]
     ) -> None:
-        self.run = run
+        self.run: Attempt | None = None
         self._connection, theirs = multiprocessing.Pipe()
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", _MAIN.format(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
+                # A copy: what another thread sets meanwhile may move the system's own list.
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C is not meant for it.
             )
-        self._connection.send((snapshot, workload, dict(environment), run.spec))
+        self._connection.send((snapshot, workload, dict(environment)))
+
+    def use(self, snapshot: Snapshot) -> None:
+        """Run the trial over other files, if it has not been started."""
+        with contextlib.suppress(OSError):
+            self._connection.send(snapshot)
+
+    def start(self, run: Attempt) -> None:
+        """Run the trial as soon as all is ready; that the process has died, `poll` tells."""
+        self.run = run
+        run.started = time.time()
+        with contextlib.suppress(OSError):
+            self._connection.send(run.spec)
 
     def poll(self, timeout: float) -> list[Event]:
         """What has come in; waits up to ``timeout`` seconds for it.

@@ -1,62 +1,120 @@
-"""The Ray cluster: joined or started, and how many trials fit on its nodes."""
+"""The Ray cluster: joined or started."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
 import os
-import shutil
 import socket
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from agent.errors import InfrastructureError
+from agent.head import Head
 
 _CONNECT_TIMEOUT = 5.0
 _LOOK = 3.0  # seconds
 _PULSE = 15.0
 """Seconds without an answer after which a cluster is gone."""
-_OBJECT_STORE = 100 * 2**20
-_GIB = 2**30
 _LONGEST = 300  # characters of what Ray complains of, which goes over several lines
 
-_users: list[str] = []
+_users: list[Connection] = []
 _opened = contextlib.ExitStack()
+_head: Head | None = None
+
+
+class Connection:
+    """Ray for whom it has not to be there at once.
+
+    Args:
+        address: The cluster to join, or ``local`` for one of our own.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+
+    def ready(self, timeout: float = 0.0) -> bool:
+        """Whether `join` need not wait for its start; waits up to ``timeout`` seconds for that.
+
+        Raises:
+            InfrastructureError: It does not start.
+        """
+        return _initialised() or _head is None or _head.address(timeout) is not None
+
+    def join(self) -> None:
+        """Connect this process to it.
+
+        Raises:
+            InfrastructureError: It cannot be reached, or does not start.
+        """
+        if _initialised():
+            return
+        address = _head.wait() if _head is not None else self._address
+        with tempfile.TemporaryDirectory(prefix="agent-") as folder, _with_token():
+            initialise(address, Path(folder))
+            import ray
+
+        _opened.callback(ray.shutdown)
+
+
+@contextlib.contextmanager
+def _with_token() -> Iterator[None]:
+    """Have Ray show the token that clusters ask for since 2.59, where there is one.
+
+    Ray does so by itself only for the cluster that it finds or starts; what its documentation
+    offers for the others, ``RAY_AUTH_MODE``, is read at its import, which has been before.
+    """
+    name = "RAY_AUTH_MODE"
+    before = os.environ.get(name)
+    with contextlib.suppress(ImportError):  # It is not public: another Ray may have none.
+        from ray._private.authentication import authentication_token_setup as setup
+
+        setup.maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+    try:
+        yield
+    finally:
+        if before is None:  # The environment is the user's, and part of what a trial is.
+            os.environ.pop(name, None)
+
+
+@contextlib.contextmanager
+def connecting(address: str | None, cpus: int) -> Iterator[Connection]:
+    """Ray, which is started beside where that has to be; ended with all that it runs.
+
+    Args:
+        address: As in `address_of`.
+        cpus: Cores that a local one must claim to have.
+
+    Raises:
+        InfrastructureError: No cluster answers at the address.
+    """
+    global _head
+    connection = Connection(address_of(address))
+    _try_connect(address_of(address))
+    if must_start(address) and _head is None:
+        _head = Head(cpus)
+    _users.append(connection)
+    try:
+        yield connection
+    finally:
+        _users.remove(connection)
+        if not _users:  # The last one ends what the first one has opened; nothing if it did not.
+            _opened.close()
+            head, _head = _head, None
+            if head is not None:
+                head.end()
 
 
 @contextlib.contextmanager
 def connected(address: str | None, cpus: int) -> Iterator[None]:
-    """A connection to Ray, ended with all that was started for it."""
-    address = address_of(address)
-    if address != "local":
-        _try_connect(address)
-        # Local clusters ask for a token since Ray 2.59, and this is read at import.
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
-    import ray
-
-    if not ray.is_initialized():
-        folder = Path(tempfile.mkdtemp(prefix="agent-", dir=_short_folder()))
-        _opened.callback(shutil.rmtree, folder, ignore_errors=True)
-        _opened.callback(ray.shutdown)
-        # Workers put the current folder first on their search path: it may hold an agent.py.
-        try:
-            with contextlib.chdir(folder):
-                _init(address, cpus, folder)
-        except BaseException:
-            _opened.close()
-            raise
-    _users.append(address)
-    try:
+    """A connection to Ray, ended with all that was started for it; see `connecting`."""
+    with connecting(address, cpus) as connection:
+        connection.join()
         yield
-    finally:
-        _users.pop()
-        if not _users:  # The last one ends what the first one has opened; nothing if it did not.
-            _opened.close()
 
 
 def address_of(asked: str | None) -> str:
@@ -66,32 +124,12 @@ def address_of(asked: str | None) -> str:
 
 def must_start(address: str | None) -> bool:
     """Whether Ray has to be started: neither is there one in this process, nor is one to join."""
+    return address_of(address) == "local" and not _initialised()
+
+
+def _initialised() -> bool:
     ray = sys.modules.get("ray")
-    return address_of(address) == "local" and not (ray and ray.is_initialized())
-
-
-@dataclass(frozen=True)
-class Size:
-    """What is set aside for one trial.
-
-    Attributes:
-        cpus: Cores.
-        gpus: GPUs, as Ray counts them.
-        memory: Bytes; None where none are set aside.
-    """
-
-    cpus: int
-    gpus: float
-    memory: int | None = None
-
-    def __str__(self) -> str:
-        return _described(self.resources)
-
-    @property
-    def resources(self) -> dict[str, float]:
-        """By Ray's names."""
-        wanted = {"CPU": float(self.cpus), "GPU": self.gpus}
-        return wanted | ({"memory": float(self.memory)} if self.memory is not None else {})
+    return bool(ray and ray.is_initialized())
 
 
 def resources() -> tuple[str, float, float, float]:
@@ -104,52 +142,26 @@ def resources() -> tuple[str, float, float, float]:
     return address, cores, gpus, memory
 
 
-def places(size: Size) -> int:
-    """How many trials the nodes have room for at a time, were they all free.
+def initialise(address: str, folder: Path, **options: Any) -> None:
+    """Have this process be a client of Ray.
+
+    Args:
+        address: Where it is; ``local`` to start it.
+        folder: Becomes the current folder meanwhile: workers put theirs first on their search
+            path, and the user's may hold an agent.py.
+        options: Of ``ray.init``.
 
     Raises:
-        InfrastructureError: No node has room for one.
+        InfrastructureError: That cannot be.
     """
     import ray
 
-    nodes = ray.nodes()  # type: ignore[no-untyped-call]
-    alive = [node["Resources"] for node in nodes if node["Alive"]]
-    wanted = size.resources
-    found = sum(_room(node, wanted) for node in alive)
-    if not found:
-        each = ({name: node.get(name, 0) for name in wanted} for node in alive)
-        have = "; ".join(sorted({_described(node) for node in each}))
-        raise InfrastructureError(
-            f"no node of the Ray cluster has room for a trial of {size}: they have {have}"
-        )
-    return found
-
-
-def _room(node: Mapping[str, float], wanted: Mapping[str, float]) -> int:
-    return min(int(node.get(name, 0) / much) for name, much in wanted.items() if much)
-
-
-def _described(resources: Mapping[str, float]) -> str:
-    words = [f"{resources['CPU']:g} CPU", f"{resources['GPU']:g} GPU"]
-    if "memory" in resources:
-        words.append(f"{resources['memory'] / _GIB:.1f} GiB")
-    return " and ".join(words)
-
-
-def _init(address: str, cpus: int, folder: Path) -> None:
-    import ray
-
-    local: dict[str, Any] = {}
-    if address == "local":
-        local = {
-            "num_cpus": cpus,
-            "include_dashboard": False,
-            "object_store_memory": _OBJECT_STORE,
-            "_temp_dir": str(folder),
-        }
     for last in (False, True):
         try:
-            ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False, **local)
+            with contextlib.chdir(folder):
+                ray.init(
+                    address=address, logging_level=logging.ERROR, log_to_driver=False, **options
+                )
             return
         except Exception as error:
             # Ray gives a node of its own 30 seconds to start, which a busy machine may need twice.
@@ -201,8 +213,3 @@ def _try_connect(address: str) -> None:
     except OSError as error:
         reason = error.strerror or str(error)
         raise InfrastructureError(f"no Ray cluster answers at {address}: {reason}") from error
-
-
-def _short_folder() -> str | None:
-    """Paths of Unix sockets may have no more than about 100 characters."""
-    return "/tmp" if sys.platform != "win32" else None

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agent.attempt import Attempt
-from agent.cluster import Pulse, Size, places
+from agent.cluster import Pulse
 from agent.errors import InfrastructureError, first_line
 from agent.hosts import end_hosts, start_host
 from agent.inside.keeper import LAST
+from agent.places import Size, places
 from agent.snapshot import Snapshot
 from agent.workload import Workload
 from probes.trace import Event

@@ -9,8 +9,8 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from agent.cluster import Size
 from agent.inside.keeper import Keeper
+from agent.places import Size
 
 _REST_TIMEOUT = 15.0  # seconds
 

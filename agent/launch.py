@@ -16,9 +16,10 @@ from types import TracebackType
 
 from agent.alone import Alone
 from agent.attempt import Attempt
-from agent.cluster import Size, address_of, connected, must_start
+from agent.cluster import Connection, address_of, connecting, must_start
 from agent.errors import InfrastructureError, first_line
 from agent.fleet import Fleet
+from agent.places import Size
 from agent.snapshot import Snapshot
 from agent.workload import Outcome, TrialSpec, Workload
 from probes.facts import Ending
@@ -70,7 +71,8 @@ class Launcher:
         self._waiting: deque[Attempt] = deque()
         self._finished: deque[Report] = deque()
         self._files = snapshot
-        self._first: Alone | None = None
+        self._alone: Alone | None = None
+        self._ray: Connection | None = None
         self._fleet: Fleet | None = None
         limits = workload.limits
         self._planned = slots or max(1, (os.cpu_count() or 1) // limits.cpus)
@@ -82,6 +84,9 @@ class Launcher:
         # Which of the GPUs are free, Ray alone knows.
         if self._size.gpus or not must_start(self._address):
             self._open()
+        else:
+            self._alone = Alone(self._files, self._workload, self._environment)
+            self._stack.callback(self._alone.close, _CLOSE_TIMEOUT)
         return self
 
     def __exit__(
@@ -90,8 +95,8 @@ class Launcher:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._first is not None:
-            self._first.leave()
+        if self._alone is not None:
+            self._alone.leave()
         self._stack.close()
 
     @contextlib.contextmanager
@@ -112,15 +117,15 @@ class Launcher:
     def pending(self) -> set[int]:
         """Numbers of the trials whose outcome has not been given yet."""
         runs = [*self._waiting, *(self._fleet.running if self._fleet else ())]
-        runs += [self._first.run] if self._first else []
+        runs += [self._alone.run] if self._alone and self._alone.run else []
         return {run.spec.number for run in runs} | {number for number, _ in self._finished}
 
     def submit(self, spec: TrialSpec) -> None:
         """Run a trial as soon as a slot is free."""
         run = Attempt(spec, self._shelf)
-        if self._fleet is None:
-            self._begin_alone(run)
-            self._open()
+        if self._alone is not None and self._alone.run is None:
+            self._alone.start(run)
+            self._begin_ray()
             return
         self._waiting.append(run)
         self._place()
@@ -133,9 +138,10 @@ class Launcher:
                 run.feed(_CANCELLED)
                 self._finished.append((number, run.outcome()))
                 return
-        if self._first is not None and self._first.run.spec.number == number:
-            self._first.run.cancelled = True
-            self._first.cancel()
+        alone = self._alone.run if self._alone else None
+        if self._alone is not None and alone is not None and alone.spec.number == number:
+            alone.cancelled = True
+            self._alone.cancel()
         if self._fleet is not None:
             self._fleet.cancel(number)
 
@@ -159,51 +165,54 @@ class Launcher:
                 break
         return reports
 
-    def _open(self) -> None:
-        """Connect to Ray, or start it, which takes seconds."""
-        with contextlib.ExitStack() as stack:
+    def _begin_ray(self) -> Connection:
+        """Connect to Ray, or start it, which takes seconds; does not wait for it."""
+        if self._ray is None:
             cpus = self._planned * self._size.cpus  # That a local cluster must claim to have.
-            stack.enter_context(connected(self._address, cpus))
-            about = self._files, self._workload, self._environment
-            self._fleet = Fleet(self._size, *about, self._slots)
-            stack.callback(self._fleet.close)
-            self._stack.enter_context(stack.pop_all())
-        self._planned = self._fleet.slots
+            self._ray = self._stack.enter_context(connecting(self._address, cpus))
+        return self._ray
 
-    def _begin_alone(self, run: Attempt) -> None:
-        run.started = time.time()
-        self._first = Alone(self._files, self._workload, self._environment, run)
-        self._stack.callback(self._first.close, _CLOSE_TIMEOUT)
+    def _open(self) -> Fleet:
+        self._begin_ray().join()
+        about = self._files, self._workload, self._environment
+        self._fleet = Fleet(self._size, *about, self._slots)
+        self._stack.callback(self._fleet.close)
+        self._planned = self._fleet.slots
+        return self._fleet
 
     def _place(self) -> None:
         if self._fleet is None:
             return
-        free = self._planned - (self._first is not None) - len(self._fleet.running)
+        free = self._planned - (self._alone is not None) - len(self._fleet.running)
         while self._waiting and free > 0 and self._fleet.start(self._waiting[0]):
             self._waiting.popleft()
             free -= 1
         self._fleet.grow(len(self._waiting))
 
     def _collect(self, timeout: float) -> list[Report]:
-        if self._first is None:
+        if self._alone is None or self._alone.run is None:
             return self._collect_from_fleet(timeout)
         told = self._collect_from_fleet(0.0)
-        return told or self._collect_from(self._first, min(timeout, _COLLECT))
+        return told or self._collect_from(self._alone, self._alone.run, min(timeout, _COLLECT))
 
-    def _collect_from(self, first: Alone, timeout: float) -> list[Report]:
+    def _collect_from(self, alone: Alone, run: Attempt, timeout: float) -> list[Report]:
         try:
-            events = first.poll(timeout)
+            events = alone.poll(timeout)
         except ConnectionError as error:
-            self._first = None
-            events = self._lose(first.run, error)
-        reports = list(self._take_in(first.run, events))
+            self._alone = None
+            events = self._lose(run, error)
+        reports = list(self._take_in(run, events))
         if reports and isinstance(reports[-1][1], Outcome):
-            first.leave()
-            self._first = None
+            alone.leave()
+            self._alone = None
         return reports
 
     def _collect_from_fleet(self, timeout: float) -> list[Report]:
-        told = self._fleet.collect(timeout) if self._fleet else None
+        if self._fleet is None:
+            if self._ray is not None and self._ray.ready(timeout):
+                self._open()
+            return []
+        told = self._fleet.collect(timeout)
         if told is None:
             return []
         events = self._lose(told.run, told.lost) if told.lost else told.events
@@ -234,3 +243,5 @@ class Launcher:
         self._files = snapshot
         if self._fleet is not None:
             self._fleet.use(snapshot)
+        if self._alone is not None:
+            self._alone.use(snapshot)

@@ -3,45 +3,54 @@
 from __future__ import annotations
 
 import os
+import queue
 import threading
 from multiprocessing.connection import Connection
 
 from agent.inside.keeper import LAST, Keeper
+from agent.snapshot import Snapshot
+from agent.workload import TrialSpec
 
 _COLLECT = 0.2
 _LINGER = 0.02
 
 
 def main(descriptor: int) -> None:
-    """Run the trial that is told, and tell its events as they come.
+    """Make all ready, run the trial that is told, and tell its events as they come.
 
     Args:
-        descriptor: A connection. First what `Keeper` is told, and the trial, comes from it;
-            anything after that cancels the trial, and its end ends this process.
+        descriptor: A connection. First what `Keeper` is told comes from it, then other files, if
+            any, and the trial; anything else cancels that, and its end ends this process.
     """
     connection = Connection(descriptor)
-    *about, spec = connection.recv()
-    keeper = Keeper(*about)
-    threading.Thread(target=_obey, args=(connection, keeper), daemon=True).start()
+    keeper = Keeper(*connection.recv())
+    told: queue.SimpleQueue[TrialSpec] = queue.SimpleQueue()
+    threading.Thread(target=_obey, args=(connection, keeper, told), daemon=True).start()
     problem = keeper.check()
+    spec = told.get()
     if problem:
         connection.send([{"event": "broken", "text": problem}])
     else:
         keeper.start(spec)
-    told = bool(problem)
-    while not told:
+    ended = bool(problem)
+    while not ended:
         events = keeper.collect(_COLLECT, _LINGER)
         if events:
             connection.send(events)
-            told = events[-1]["event"] in LAST
+            ended = events[-1]["event"] in LAST
     keeper.close()
 
 
-def _obey(connection: Connection, keeper: Keeper) -> None:
+def _obey(connection: Connection, keeper: Keeper, told: queue.SimpleQueue[TrialSpec]) -> None:
     try:
         while True:
-            connection.recv()
-            keeper.cancel()
+            match connection.recv():
+                case Snapshot() as snapshot:
+                    keeper.use(snapshot)
+                case TrialSpec() as spec:
+                    told.put(spec)
+                case _:
+                    keeper.cancel()
     except (EOFError, OSError):
         keeper.close()
         os._exit(0)

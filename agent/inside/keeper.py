@@ -8,6 +8,7 @@ import multiprocessing.util
 import os
 import queue
 import shutil
+import signal
 import socket
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from multiprocessing.connection import wait
 from pathlib import Path
+from typing import Any
 
 from agent.inside import process
 from agent.inside.errors import one_line
@@ -146,7 +148,7 @@ class Keeper:
         self.cancel()
         if self._thread is not None:
             self._thread.join(timeout=5)
-        multiprocessing.forkserver._forkserver._stop()  # type: ignore[attr-defined]
+        _end_forkserver()
         os.chdir("/")
         shutil.rmtree(self._root, ignore_errors=True)
         # Ray kills this process, so that multiprocessing cannot clear up at its exit.
@@ -213,6 +215,14 @@ class Keeper:
     def _forward(self, pipe: EventPipe) -> None:
         for event in pipe.read():
             self._events.put(event)
+
+
+def _end_forkserver() -> None:
+    """End the forkserver at once: it would look up from its imports only when they are done."""
+    server: Any = multiprocessing.forkserver._forkserver
+    if server._forkserver_pid is not None:
+        os.kill(server._forkserver_pid, signal.SIGKILL)
+    server._stop()
 
 
 def _hide_main() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from agent.errors import UsageError
+from agent.fleet import Fleet
 from agent.launch import Launcher, Report
 from agent.request import Request
 from agent.snapshot import Snapshot
@@ -81,9 +82,9 @@ class Leashed(Launcher):
         self._checking = False
         self._given_up = False
 
-    def _open(self) -> None:
+    def _open(self) -> Fleet:
         with _termination_kept():
-            super()._open()
+            return super()._open()
 
     def submit(self, spec: TrialSpec) -> None:
         """Run a trial, if there is a run left.

@@ -5,9 +5,9 @@ import pytest
 import ray
 
 from agent import hosts
-from agent.cluster import Size
 from agent.hosts import end_spare_hosts, keeping_hosts
 from agent.launch import Launcher
+from agent.places import Size
 from agent.workload import Outcome, TrialSpec
 
 pytestmark = pytest.mark.slow
