@@ -105,21 +105,24 @@ def test_who_goes_away_in_a_trial_leaves_a_record_and_no_process(
 ) -> None:
     pids = tmp_path / "pids"
 
+    def announced(call: Player) -> bool:
+        return any("zero-gradients" in message for _, message in call.progress)
+
     async def give_up_once_it_runs(call: Player, number: int) -> None:
         async with anyio.create_task_group() as group:
 
             async def watch() -> None:
-                while len(pids.read_text().split()) < number:
+                while len(pids.read_text().split()) < number or not announced(call):
                     await anyio.sleep(0.1)
                 group.cancel_scope.cancel()
 
             group.start_soon(watch)
             await call("try_treatment", treatment=[{"remedy": "R801"}])
+            pytest.fail("it has ended, and was not announced")
 
     async def policy(call: Player) -> None:
         await call("observe", script="train.py", args=["0.08", str(pids)], metric="val_loss")
         await give_up_once_it_runs(call, 2)
-        assert any("zero-gradients" in message for _, message in call.progress)
         tried = await call("candidates")
         assert tried["tried"] == []
         ran = pids.read_text().split()
