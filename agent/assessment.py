@@ -97,9 +97,12 @@ class Assessment:
 def read_symptoms(
     trace: Trace, probes: Iterable[Probe], objective: Objective | None
 ) -> tuple[Symptom, ...]:
-    """What all probes find in a trace, the most severe first."""
+    """What all probes find in a trace, the most severe first.
+
+    Of two that are as severe as printed, the earlier one: a cause comes before what follows of it.
+    """
     found = [symptom for probe in probes for symptom in probe.read(trace, objective)]
-    return tuple(sorted(found, key=lambda symptom: (-symptom.severity, symptom.code)))
+    return tuple(sorted(found, key=lambda s: (-round(s.severity, 2), s.step, s.code)))
 
 
 def assess(

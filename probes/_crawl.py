@@ -53,7 +53,8 @@ def crawl(trace: Trace, metric: Objective | None) -> Crawl | None:
     one that was drawn at random, or loaded. That is fine where it does well, or where there is
     nothing to be learned: then the gradients of different batches point anywhere. Below a
     hundredth of the norm that is no excuse for a model that predicts no better than a constant:
-    whether there is anything to learn was not tried.
+    whether there is anything to learn was not tried. Where no matrix gets a gradient that is not
+    zero, no length of a step would move it, and another fault is to blame.
     """
     places = _optimizers.groups(trace)
     found = {
@@ -64,6 +65,8 @@ def crawl(trace: Trace, metric: Objective | None) -> Crawl | None:
     if not found or trace.steps < _FEWEST_STEPS:
         return None
     where = max(found, key=lambda place: found[place])
+    if not _optimizers.has_gradients(trace):
+        return None
     steady = max(_optimizers.steadiness(trace, place) or 0.0 for place in found)
     not_tried = found[where] < _NOT_TRIED and _knowledge.knows_nothing(trace)
     if found[where] >= _HARDLY or (steady < STEADY and not not_tried):

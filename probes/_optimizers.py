@@ -61,6 +61,12 @@ def longest_path(trace: Trace, where: str) -> float | None:
     return max(found, default=None)
 
 
+def has_gradients(trace: Trace) -> bool:
+    """Whether any weight matrix of any optimizer ever got a gradient that is not zero."""
+    matrices = (name for where in groups(trace) for name in ratios(trace, where))
+    return any(any(trace.signal("train", name, "grad.norm").values) for name in matrices)
+
+
 def first_ratio(trace: Trace, where: str) -> float | None:
     """Update over weight of the first step, at the highest learning rate of the run.
 

@@ -40,7 +40,14 @@ class AlwaysClipping(Probe):
 
     code = "P306"
     name = "always-clipping"
-    signals = ("clip.norm", "clip.limit", "update.norm", "weight.norm", "optimizer.steadiness")
+    signals = (
+        "clip.norm",
+        "clip.limit",
+        "grad.norm",
+        "update.norm",
+        "weight.norm",
+        "optimizer.steadiness",
+    )
 
     def read(self, trace: Trace, metric: Objective | None = None) -> Iterable[Symptom]:
         """See `Probe.read`."""

@@ -30,7 +30,8 @@ class SlowTraining(Probe):
         tried), and the metric, or the training loss where no best value of the metric is known,
         got nowhere. A rate that is merely low moves the
         weights farther. Where clipping (P306) or a setting of the optimizer (P307) is what
-        shortens the steps, it is left to them. Severity rises from 0.5 to 1 at a way of a
+        shortens the steps, it is left to them; and where the gradients are zero, to what makes them
+        so. Severity rises from 0.5 to 1 at a way of a
         thousandth of the norm.
 
     Example:
@@ -46,6 +47,7 @@ class SlowTraining(Probe):
     code = "P304"
     name = "slow-training"
     signals = (
+        "grad.norm",
         "update.norm",
         "weight.norm",
         "optimizer.lr",

@@ -52,3 +52,10 @@ def test_weights_that_were_never_moved_tell_of_themselves(optimize) -> None:
 def test_a_mild_clipping_is_not_to_blame(optimize) -> None:
     rows = [("train.py:20", "clip.norm", 2.0), ("train.py:20", "clip.limit", 1.0)]
     assert list(SlowTraining().read(optimize(FLAT, STUCK, ratio=1e-5, rows=rows), ACCURACY))
+
+
+def test_without_gradients_no_rate_is_to_blame(optimize) -> None:
+    rows = [("train.py:20", "prediction.loss", 1.0), ("train.py:20", "label.entropy", 1.0)]
+    options = {"ratio": 0.0, "steadiness": 0.02, "rows": rows}
+    assert list(SlowTraining().read(optimize(FLAT, STUCK, **options), ACCURACY))
+    assert not list(SlowTraining().read(optimize(FLAT, STUCK, gradient=0.0, **options), ACCURACY))
