@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from probes import _series
 from probes.trace import Phase, Trace
 
@@ -20,20 +22,17 @@ def unknown(trace: Trace, phase: Phase = "train") -> list[float]:
     the cross-entropy over the entropy of the labels: 1 is what the mean or the class shares alone
     give. Medians over the second half of the run.
     """
-    found = [
-        _late(trace, phase, where, "target.unexplained")
-        for where in trace.places("target.unexplained", phase)
-    ]
-    for where in trace.places("prediction.loss", phase):
-        loss = _late(trace, phase, where, "prediction.loss")
-        entropy = _late(trace, phase, where, "label.entropy")
-        found.append(loss / entropy if loss is not None and entropy else None)
-    return [share for share in found if share is not None]
+    return [share for _, share in _unknown(trace, phase)]
 
 
 def ignorance(trace: Trace, phase: Phase = "train") -> float | None:
     """The share that is not known of the loss that knows the least; None where no loss tells."""
     return max(unknown(trace, phase), default=None)
+
+
+def worst(trace: Trace) -> str:
+    """Line of the loss that knows the least; empty where no loss tells."""
+    return max(_unknown(trace, "train"), key=lambda found: found[1], default=("", 0.0))[0]
 
 
 def knows_nothing(trace: Trace) -> bool:
@@ -63,6 +62,18 @@ def begins_far_off(trace: Trace) -> bool:
         entropies = trace.signal("train", where, "label.entropy").finite.values
         shares += [losses[0] / entropies[0]] if losses and entropies and entropies[0] else []
     return bool(shares) and min(shares) > _FAR_WORSE
+
+
+def _unknown(trace: Trace, phase: Phase) -> Iterator[tuple[str, float]]:
+    for where in trace.places("target.unexplained", phase):
+        share = _late(trace, phase, where, "target.unexplained")
+        if share is not None:
+            yield where, share
+    for where in trace.places("prediction.loss", phase):
+        loss = _late(trace, phase, where, "prediction.loss")
+        entropy = _late(trace, phase, where, "label.entropy")
+        if loss is not None and entropy:
+            yield where, loss / entropy
 
 
 def _late(trace: Trace, phase: Phase, where: str, name: str) -> float | None:

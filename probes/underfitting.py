@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from probes import _harm, _knowledge, _progress, _series
+from probes import _harm, _knowledge, _optimizers, _places, _progress, _series
 from probes.base import Probe
 from probes.objective import Objective
-from probes.symptom import Symptom
+from probes.symptom import ALARM, Symptom
 from probes.trace import Trace
 
 _EVEN = 0.5
 _DROWNS = 0.75
 _NO_WORSE = 1.0
+_NOWHERE = 0.1
+_MOVED = 0.1
 
 
 class Underfitting(Probe):
@@ -21,7 +23,8 @@ class Underfitting(Probe):
     What it detects:
         Dropout that throws away more than it keeps, in a run whose training loss and held-out
         metric stand still far from their best. (Weight decay that holds a model back is P305, a
-        penalty in the loss P309, a rate that is too low P304.)
+        penalty in the loss P309, a rate that is too low P304.) And training that has learned
+        nothing at all of the samples that it is trained on, though the weights moved.
 
     Why it harms:
         The noise that dropout adds to a unit has p / (1 - p) times the variance of its signal.
@@ -35,21 +38,39 @@ class Underfitting(Probe):
         knows as much or more: one that has learned chance by heart would know less. It is an alarm
         where the share is three quarters or more, so that the noise has three times the variance of
         the signal, and the metric is stuck with more than a fifth of its range left; the severity
-        is the share. Otherwise it is an observation (severity 0.3). Too small a model cannot be
-        told apart from a task with much chance in it without a trial, and is not reported.
+        is the share. Otherwise it is an observation (severity 0.3).
+
+        Without such a dropout, it is an alarm of 0.5 where no loss with targets tells more than a
+        constant would (0.9 of the entropy of the labels, or of the variance of the targets, in the
+        second half of the run), the metric went less than a tenth of its way, or of its own spread
+        in a program with one optimizer (of two adversaries neither may win), and no longer moves,
+        while some weight matrix went a tenth of its norm or more. Why, it does not tell; what to
+        look at, it does. A model that learns little may be too small, or its task full of chance:
+        without a trial these cannot be told apart, and are not reported.
 
     Example:
-        bad: ``nn.Dropout(0.9)`` behind both hidden layers of a small network
+        bad: ``nn.Dropout(0.9)`` behind both hidden layers of a small network; texts that were
+        sorted by length, their labels not
         good: ``nn.Dropout(0.2)``
 
     Source:
         Srivastava et al. 2014, Dropout, figure 9 (the effect of the rate); Goodfellow et al. 2016,
-        Deep Learning, chapter 5.2, Capacity, Overfitting and Underfitting.
+        Deep Learning, chapter 5.2, Capacity, Overfitting and Underfitting; Karpathy 2019, A Recipe
+        for Training Neural Networks (a few samples must be learned by heart).
     """
 
     code = "P352"
     name = "underfitting"
-    signals = ("dropout.share", "prediction.loss", "target.unexplained")
+    signals = (
+        "dropout.share",
+        "prediction.loss",
+        "label.entropy",
+        "target.unexplained",
+        "weight.norm",
+        "update.norm",
+        "optimizer.lr",
+        "loss.value",
+    )
 
     def read(self, trace: Trace, metric: Objective | None = None) -> Iterable[Symptom]:
         """See `Probe.read`."""
@@ -58,7 +79,10 @@ class Underfitting(Probe):
             for place in trace.places("dropout.share")
         }
         strong = {place: p for place, p in shares.items() if p is not None and p > _EVEN}
-        if not strong or not _knows_little(trace) or not _left(trace, metric):
+        if not strong:
+            yield from self._learned_nothing(trace, metric)
+            return
+        if not _knows_little(trace) or not _left(trace, metric):
             return
         place = max(strong, key=lambda place: strong[place])
         share = strong[place]
@@ -82,6 +106,39 @@ class Underfitting(Probe):
                 "model does not even learn what it is trained on"
             ),
         )
+
+    def _learned_nothing(self, trace: Trace, metric: Objective | None) -> Iterable[Symptom]:
+        moved = max(
+            (_optimizers.longest_path(trace, g) or 0.0 for g in trace.optimizers), default=0
+        )
+        if moved < _MOVED or metric is None or not _knowledge.knows_nothing(trace):
+            return
+        if not _got_nowhere(trace, metric) or not _harm.suffers(trace, metric):
+            return
+        line = _knowledge.worst(trace)
+        unknown = _knowledge.ignorance(trace) or 0.0
+        yield Symptom(
+            code=self.code,
+            name=self.name,
+            severity=ALARM,
+            where=_places.term_at(trace, line),
+            source=line if ":" in line else None,
+            evidence={"unknown": unknown, "path": moved, "steps": float(trace.steps)},
+            message=(
+                f"nothing was learned in {trace.steps} steps: the predictions are as wrong as a "
+                f"constant's ({unknown:.0%} of what there is to know is not known), though weights "
+                f"went {moved:.2g} times their norm: see whether labels belong to their inputs, "
+                "whether the inputs hold the answer, and whether 20 samples can be learned by heart"
+            ),
+        )
+
+
+def _got_nowhere(trace: Trace, metric: Objective) -> bool:
+    way = _progress.way(trace, metric)
+    if way is not None:
+        return way[0] < _NOWHERE and way[1] > _progress.FAR
+    makers = {info.source for info in trace.optimizers.values()}
+    return len(makers) == 1 and _progress.metric_moved(trace, metric, _NOWHERE) is False
 
 
 def _left(trace: Trace, metric: Objective | None) -> bool:

@@ -50,7 +50,7 @@ class LowerDropout(Remedy):
     def targets(self, symptoms: Iterable[Symptom], trace: Trace) -> Iterable[str]:
         """All dropouts of the training, together."""
         places = trace.places("dropout.share")
-        if places:
+        if places and any("share" in symptom.evidence for symptom in symptoms):
             yield ",".join(places)
 
     def apply(self, program: Program, action: Action) -> None:

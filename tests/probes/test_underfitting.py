@@ -9,6 +9,7 @@ from probes import Objective, probes
 ACC = Objective(name="val_acc", mode="max")
 STUCK = [0.1, 0.3, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4]
 MOVES = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75]
+CHANCE = [0.1, 0.12, 0.09, 0.11, 0.1, 0.12, 0.1, 0.11]
 GOOD = [0.2, 0.6, 0.9, 0.99, 1.0, 1.0, 1.0, 1.0]
 DROPOUT = {"where": "net.2", "type": "Dropout", "source": "train.py:5", "parent": "net"}
 
@@ -46,3 +47,29 @@ def test_what_may_be_meant_is_an_observation(make_trace, share, curve) -> None:
 )
 def test_near_misses(make_trace, given) -> None:
     assert not read(make_trace, **given)
+
+
+def learn(optimize, name="val_acc", mode="max", unknown=1.0, curve=CHANCE, ratio=0.01) -> list:
+    rows = [("train.py:20", "target.unexplained", unknown)]
+    trace = optimize([1.0, 1.0], curve, ratio=ratio, name=name, rows=rows)
+    return list(probes["P352"].read(trace, Objective(name=name, mode=mode)))
+
+
+@pytest.mark.parametrize(("name", "mode"), [("val_acc", "max"), ("val_mae", "min")])
+def test_nothing_was_learned(optimize, name, mode) -> None:
+    (symptom,) = learn(optimize, name, mode)
+    assert (symptom.severity, symptom.source) == (0.5, "train.py:20")
+    assert symptom.evidence["path"] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"unknown": 0.85},  # It knows something.
+        {"curve": MOVES},
+        {"ratio": 5e-4},  # It was not tried: P304.
+        {"name": "val_mae", "mode": "min", "curve": [0.9, 0.5, 0.4, 0.4, 0.4, 0.4]},
+    ],
+)
+def test_what_has_learned_something_or_has_not_begun(optimize, given) -> None:
+    assert not learn(optimize, **given)
