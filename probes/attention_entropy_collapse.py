@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from probes import _harm, _series
+from probes import _harm, _progress, _series
 from probes.base import Probe
 from probes.objective import Objective
 from probes.symptom import Symptom
@@ -27,12 +27,14 @@ class AttentionEntropyCollapse(Probe):
         Attention (torch's function, torch's module, or a softmax that is multiplied with values)
         whose weights are one-hot, because its scores are far too large: not divided by the square
         root of the width, or made by weights that began or grew too large. And a softmax that runs
-        along another axis than the one over which the values are summed.
+        along another axis than the one over which the values are summed, or that is applied to what
+        a softmax has given.
 
     Why it harms:
         The slope of a softmax at one-hot weights is zero: queries and keys learn nothing more, and
         what is looked at was decided by chance. A sum whose weights do not sum to one mixes queries
-        with each other.
+        with each other. A softmax of weights, which lie between 0 and 1, gives no key more than e
+        times the weight of any other: all are looked at, whatever was found.
 
     Rule:
         In the median over the second half of the run and in four of five of its points, the weights
@@ -42,7 +44,9 @@ class AttentionEntropyCollapse(Probe):
         of severity 0.6 to 1 with the lost entropy, where the run suffers: its predictions are no
         better than a constant, or its metric stands still with more than a fifth of the way left.
         A softmax along another axis is an observation, too, and an alarm where the run suffers.
-        Weights that stay uniform, of scores below 0.001, are an observation.
+        Scores that are weights already at every point (none below 0, their sum 1) are a bug that
+        nobody writes on purpose: severity 0.9, unless a bounded metric is within 0.02 of its best
+        (0.3). Weights that stay uniform, of scores below 0.001, are an observation.
 
     Example:
         bad: ``softmax(q @ k.transpose(-2, -1) * math.sqrt(width), -1)``: scores with a standard
@@ -63,16 +67,22 @@ class AttentionEntropyCollapse(Probe):
         "attention.top",
         "attention.keys",
         "attention.across",
+        "attention.twice",
     )
 
     def read(self, trace: Trace, metric: Objective | None = None) -> Iterable[Symptom]:
         """See `Probe.read`."""
         places = [where for where in trace.places("attention.entropy") if _is_told(trace, where)]
-        across = [where for where in places if _is_across(trace, where)]
+        twice = [where for where in places if _always(trace, where, "twice")]
+        places = [where for where in places if where not in twice]
+        across = [where for where in places if _always(trace, where, "across")]
         sharp = [where for where in places if where not in across and _is_sharp(trace, where)]
         flat = [w for w in places if w not in across and w not in sharp and _is_flat(trace, w)]
-        if not (across or sharp or flat):
+        if not (twice or across or sharp or flat):
             return
+        for where in twice[:_MOST_TOLD]:
+            harmed = _progress.leaves(trace, metric, _progress.NEARLY)
+            yield self._symptom(trace, where, 0.9 if harmed else 0.3, _TWICE)
         harm = (across or sharp) and _harm.suffers(trace, metric)
         sharp.sort(key=lambda where: _late(trace, where, "entropy") or 0.0)
         for where in across[:_MOST_TOLD]:
@@ -109,14 +119,19 @@ _ONE_HOT = (
 _UNIFORM = "gives all of {keys:.0f} keys the same weight: scores spread by {scale:.2g}"
 _ACROSS = "takes the softmax along another axis than the one that the product with values sums over"
 
+_TWICE = (
+    "takes the softmax of what is a softmax's result already: the largest of {keys:.0f} weights is "
+    "{top:.2f}; apply it once"
+)
+
 
 def _is_told(trace: Trace, where: str) -> bool:
     keys = _late(trace, where, "keys")
     return where in trace.attentions and keys is not None and keys >= _FEWEST_KEYS
 
 
-def _is_across(trace: Trace, where: str) -> bool:
-    values = trace.signal("train", where, "attention.across").finite.values
+def _always(trace: Trace, where: str, name: str) -> bool:
+    values = trace.signal("train", where, f"attention.{name}").finite.values
     return bool(values) and min(values) == 1.0
 
 

@@ -17,6 +17,8 @@ from probes.tap.dense import is_dense_float
 _MOST_MAPS = 8
 _MOST_QUERIES = 64
 _MOST_KEYS = 1024
+_ROUNDING = 1e-2
+"""Of a sum of weights in half precision."""
 _MASKED = -9999.0
 """Scores from which on downwards a key counts as masked."""
 
@@ -31,7 +33,8 @@ def score_statistics(scores: Tensor) -> dict[str, Tensor]:
         ``attention.scale``: standard deviation of a query's scores over the keys that it may look
         at. ``attention.entropy``: entropy of its weights over that of equal ones, 0 for one-hot,
         1 for uniform. ``attention.top``: its largest weight. ``attention.keys``: how many keys it
-        has. All are averaged over queries with at least two keys; nothing where there are none.
+        has. ``attention.twice``: 1 where the scores are weights already: none below 0, their sum 1.
+        All are averaged over queries with at least two keys; nothing where there are none.
     """
     rows = scores.detach().flatten(0, -2) if scores.dim() > 2 else scores.detach()
     rows = rows[:: max(1, -(-rows.shape[0] // (_MOST_MAPS * _MOST_QUERIES)))].float()
@@ -47,7 +50,9 @@ def score_statistics(scores: Tensor) -> dict[str, Tensor]:
     spread = ((known - mean[:, None]).masked_fill(~allowed, 0.0).square().sum(1) / keys).sqrt()
     weights = rows.masked_fill(~allowed, -math.inf).softmax(1).nan_to_num()
     entropy = torch.special.entr(weights).sum(1) / keys.clamp(min=2).log()
+    twice = ((known >= 0).all(1) & ((known.sum(1) - 1).abs() < _ROUNDING)).float()
     found = {"scale": spread, "entropy": entropy, "top": weights.amax(1), "keys": keys}
+    found["twice"] = twice
     return {f"attention.{name}": (v * counted).sum() / total for name, v in found.items()}
 
 

@@ -51,3 +51,11 @@ def test_a_softmax_along_another_axis(make_trace, metrics, severity) -> None:
     trace = trace_of(make_trace, metrics, across=1.0, entropy=0.9, scale=1.0)
     (symptom,) = AttentionEntropyCollapse().read(trace, METRIC)
     assert symptom.severity == severity and "another axis" in symptom.message
+
+
+@pytest.mark.parametrize(("last", "severity"), [(0.2, 0.9), (0.99, 0.3)])
+def test_a_softmax_of_a_softmax(make_trace, last, severity) -> None:
+    metrics = {"val_acc": [0.2] * 7 + [last]}
+    trace = trace_of(make_trace, metrics, twice=1.0, entropy=0.99, scale=0.1)
+    (symptom,) = AttentionEntropyCollapse().read(trace, METRIC)
+    assert symptom.severity == severity and "apply it once" in symptom.message

@@ -38,6 +38,8 @@ class Reader(nn.Module):
             case "module":
                 mask = torch.ones(6, 6).triu(1).bool()
                 return self.whole(x, x, x, attn_mask=mask)[0]
+            case "twice":
+                return functional.softmax(scores.softmax(2), dim=-1) @ x
             case "across":
                 return torch.softmax(scores, dim=1) @ x
             case _:
@@ -73,6 +75,7 @@ def observe(way: str) -> Trace:
         ("function", "1", "scaled_dot_product_attention", 4.0),
         ("module", "1.whole", "multi_head_attention_forward", 4.0),
         ("across", "1", "softmax", 6.0),
+        ("twice", "1", "softmax", 6.0),
     ],
 )
 def test_every_way_to_write_it(way, where, operation, keys) -> None:
@@ -84,6 +87,8 @@ def test_every_way_to_write_it(way, where, operation, keys) -> None:
     assert counts == pytest.approx([keys] * 6)  # Of a causal mask, the mean of 2 to 6.
     across = trace.signal("train", where, "attention.across").values
     assert across == [1.0 if way == "across" else 0.0] * 6
+    twice = trace.signal("train", where, "attention.twice").values
+    assert twice == [1.0 if way == "twice" else 0.0] * 6
 
 
 def test_a_softmax_that_is_multiplied_with_nothing_is_no_attention() -> None:
