@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import statistics
 
 from probes import _series
 from probes.trace import Phase, Trace
@@ -22,7 +22,15 @@ def unknown(trace: Trace, phase: Phase = "train") -> list[float]:
     the cross-entropy over the entropy of the labels: 1 is what the mean or the class shares alone
     give. Medians over the second half of the run.
     """
-    return [share for _, share in _unknown(trace, phase)]
+    found = [
+        _late(trace, phase, where, "target.unexplained")
+        for where in trace.places("target.unexplained", phase)
+    ]
+    for where in trace.places("prediction.loss", phase):
+        loss = _late(trace, phase, where, "prediction.loss")
+        entropy = _late(trace, phase, where, "label.entropy")
+        found.append(loss / entropy if loss is not None and entropy else None)
+    return [share for share in found if share is not None]
 
 
 def ignorance(trace: Trace, phase: Phase = "train") -> float | None:
@@ -30,9 +38,28 @@ def ignorance(trace: Trace, phase: Phase = "train") -> float | None:
     return max(unknown(trace, phase), default=None)
 
 
-def worst(trace: Trace) -> str:
-    """Line of the loss that knows the least; empty where no loss tells."""
-    return max(_unknown(trace, "train"), key=lambda found: found[1], default=("", 0.0))[0]
+def skill(trace: Trace) -> tuple[str, float] | None:
+    """The line of the loss whose predictions say most of its targets, and how much of them.
+
+    Other than `unknown`, it does not depend on how a loss weighs the classes, on the size of the
+    batches, or on the scale of what is predicted: a label is held against the others of its batch.
+
+    Returns:
+        The share of the entropy of the labels, or of the variance of the targets: 0 where the
+        predictions have nothing to do with them. Means over the second half of the run. None where
+        no loss tells.
+    """
+    found = []
+    for where in trace.places("prediction.skill"):
+        gained = _mean(trace, where, "prediction.skill")
+        entropy = _mean(trace, where, "label.entropy")
+        if gained is not None and entropy:
+            found.append((where, gained / entropy))
+    for where in trace.places("target.correlation"):
+        correlation = _mean(trace, where, "target.correlation")
+        if correlation is not None:
+            found.append((where, max(0.0, correlation) ** 2))
+    return max(found, key=lambda one: one[1], default=None)
 
 
 def knows_nothing(trace: Trace) -> bool:
@@ -64,17 +91,10 @@ def begins_far_off(trace: Trace) -> bool:
     return bool(shares) and min(shares) > _FAR_WORSE
 
 
-def _unknown(trace: Trace, phase: Phase) -> Iterator[tuple[str, float]]:
-    for where in trace.places("target.unexplained", phase):
-        share = _late(trace, phase, where, "target.unexplained")
-        if share is not None:
-            yield where, share
-    for where in trace.places("prediction.loss", phase):
-        loss = _late(trace, phase, where, "prediction.loss")
-        entropy = _late(trace, phase, where, "label.entropy")
-        if loss is not None and entropy:
-            yield where, loss / entropy
-
-
 def _late(trace: Trace, phase: Phase, where: str, name: str) -> float | None:
     return _series.second_half(trace.signal(phase, where, name), trace.steps)
+
+
+def _mean(trace: Trace, where: str, name: str) -> float | None:
+    late = _series.window(trace.signal("train", where, name), trace.steps, 0.5, 1.0)
+    return statistics.fmean(late) if late else None

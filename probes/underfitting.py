@@ -15,6 +15,7 @@ _DROWNS = 0.75
 _NO_WORSE = 1.0
 _NOWHERE = 0.1
 _MOVED = 0.1
+_NO_SKILL = 0.1
 
 
 class Underfitting(Probe):
@@ -40,13 +41,14 @@ class Underfitting(Probe):
         the signal, and the metric is stuck with more than a fifth of its range left; the severity
         is the share. Otherwise it is an observation (severity 0.3).
 
-        Without such a dropout, it is an alarm of 0.5 where no loss with targets tells more than a
-        constant would (0.9 of the entropy of the labels, or of the variance of the targets, in the
-        second half of the run), the metric went less than a tenth of its way, or of its own spread
-        in a program with one optimizer (of two adversaries neither may win), and no longer moves,
-        while some weight matrix went a tenth of its norm or more. Why, it does not tell; what to
-        look at, it does. A model that learns little may be too small, or its task full of chance:
-        without a trial these cannot be told apart, and are not reported.
+        Without such a dropout, it is an alarm of 0.5 where no loss with targets has predictions
+        that fit their own targets better than others of the batch (by a tenth of the entropy of
+        the labels, or of the variance of the targets, in the second half of the run), the metric
+        went less than a tenth of its way, or of its own spread in a program with one optimizer (of
+        two adversaries neither may win), and no longer moves, while some weight matrix went a tenth
+        of its norm or more. Why, it does not tell; what to look at, it does. A model that learns
+        little may be too small, or its task full of chance: without a trial these cannot be told
+        apart, and are not reported.
 
     Example:
         bad: ``nn.Dropout(0.9)`` behind both hidden layers of a small network; texts that were
@@ -64,8 +66,10 @@ class Underfitting(Probe):
     signals = (
         "dropout.share",
         "prediction.loss",
+        "prediction.skill",
         "label.entropy",
         "target.unexplained",
+        "target.correlation",
         "weight.norm",
         "update.norm",
         "optimizer.lr",
@@ -111,24 +115,24 @@ class Underfitting(Probe):
         moved = max(
             (_optimizers.longest_path(trace, g) or 0.0 for g in trace.optimizers), default=0
         )
-        if moved < _MOVED or metric is None or not _knowledge.knows_nothing(trace):
+        known = _knowledge.skill(trace)
+        if moved < _MOVED or metric is None or known is None or known[1] >= _NO_SKILL:
             return
         if not _got_nowhere(trace, metric) or not _harm.suffers(trace, metric):
             return
-        line = _knowledge.worst(trace)
-        unknown = _knowledge.ignorance(trace) or 0.0
+        line, share = known
         yield Symptom(
             code=self.code,
             name=self.name,
             severity=ALARM,
             where=_places.term_at(trace, line),
             source=line if ":" in line else None,
-            evidence={"unknown": unknown, "path": moved, "steps": float(trace.steps)},
+            evidence={"skill": share, "path": moved, "steps": float(trace.steps)},
             message=(
-                f"nothing was learned in {trace.steps} steps: the predictions are as wrong as a "
-                f"constant's ({unknown:.0%} of what there is to know is not known), though weights "
-                f"went {moved:.2g} times their norm: see whether labels belong to their inputs, "
-                "whether the inputs hold the answer, and whether 20 samples can be learned by heart"
+                f"nothing was learned in {trace.steps} steps: of what there is to know of the "
+                f"targets, the predictions know {max(0.0, share):.1%}, though weights went "
+                f"{moved:.2g} times their norm: see whether labels belong to their inputs, whether "
+                "the inputs hold the answer, and whether 20 samples can be learned by heart"
             ),
         )
 

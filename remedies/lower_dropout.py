@@ -50,7 +50,8 @@ class LowerDropout(Remedy):
     def targets(self, symptoms: Iterable[Symptom], trace: Trace) -> Iterable[str]:
         """All dropouts of the training, together."""
         places = trace.places("dropout.share")
-        if places and any("share" in symptom.evidence for symptom in symptoms):
+        named = list(symptoms)  # P352 is also told of runs that have no such dropout.
+        if places and (not named or any("share" in symptom.evidence for symptom in named)):
             yield ",".join(places)
 
     def apply(self, program: Program, action: Action) -> None:

@@ -81,7 +81,8 @@ class PredictionWatch:
             rows, classes = _counting(name, scores.detach(), labels.detach(), given)
             found = class_statistics(rows, classes)
             if name == "gather":
-                found.pop("prediction.loss", None)  # What scores they are is not known.
+                for name in ("prediction.loss", "prediction.skill"):
+                    found.pop(name, None)  # What scores they are is not known.
             elif scores.requires_grad:
                 found |= self._priors.recalls(where, rows, classes)
         self._collector.add("train" if scores.requires_grad else "eval", where, found)
@@ -135,21 +136,28 @@ def class_statistics(scores: Tensor, labels: Tensor) -> dict[str, Tensor]:
         ``prediction.minority_hits``: share of the positions with another label than the commonest
         one that are predicted right (nothing where there are none). ``prediction.loss``: mean
         cross-entropy in nats. Where the scores know nothing but how common each class is, it is
-        the entropy of the labels. Nothing at all where there are no positions.
+        the entropy of the labels. ``prediction.skill``: by how many nats a label is likelier at its
+        own position than at another one of the batch, in the mean; 0 where predictions have nothing
+        to do with the labels, however they are weighted and however many there are. Nothing at all
+        where there are no positions.
     """
     if not labels.numel():
         return {}
     predicted = scores.argmax(1)
     expected, top_label = _spread(labels, scores.shape[1])
     found, _ = _spread(predicted, scores.shape[1])
-    loss = -scores.log_softmax(1).gather(1, labels[:, None]).mean()
+    likelihoods = scores.log_softmax(1)
+    own = likelihoods.gather(1, labels[:, None]).mean()
     statistics = {
         "prediction.entropy": _entropy(found),
         "label.entropy": _entropy(expected),
         "prediction.top_share": found.max(),
         "label.top_share": expected.max(),
-        "prediction.loss": loss,
+        "prediction.loss": -own,
     }
+    if len(labels) > 1:  # A position is no other one of the batch.
+        any_label = (likelihoods.mean(0) * expected).sum()
+        statistics["prediction.skill"] = (own - any_label) * len(labels) / (len(labels) - 1)
     if len(expected) <= _FEW_CLASSES:
         statistics |= {f"label.share.{number}": share for number, share in enumerate(expected)}
     minority = labels != top_label

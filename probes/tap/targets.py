@@ -90,19 +90,22 @@ def fit(predicted: Tensor, target: Tensor) -> dict[str, Tensor]:
         summed over all outputs: 1 where nothing but their mean is known. ``target.scale``: root
         mean square of the targets. ``target.std``: their standard deviation over the batch.
         ``target.mean``: their mean, where there is one output. ``prediction.scale``: root mean
-        square of the predictions. Nothing where the targets do not
-        vary.
+        square of the predictions. ``target.correlation``: of predictions and targets over the
+        batch, each less its mean, over all outputs. Nothing where the targets do not vary.
     """
     rows = max(_FEWEST, _MOST_VALUES * len(target) // target.numel())
     wanted = target[:rows].detach().double().reshape(min(rows, len(target)), -1)
     said = predicted[:rows].detach().double().reshape(wanted.shape)
     variance = wanted.var(0, correction=0).mean()
+    centred = said - said.mean(0), wanted - wanted.mean(0)
     found = {
         "target.unexplained": (said - wanted).square().mean() / variance,
         "target.scale": wanted.square().mean().sqrt(),
         "target.std": variance.sqrt(),
         "prediction.scale": said.square().mean().sqrt(),
     }
+    spread = (centred[0].square().sum() * centred[1].square().sum()).sqrt()
+    found["target.correlation"] = (centred[0] * centred[1]).sum() / spread.clamp(min=1e-300)
     if wanted.shape[1] == 1:
         found["target.mean"] = wanted.mean()
     return found

@@ -49,15 +49,18 @@ def test_near_misses(make_trace, given) -> None:
     assert not read(make_trace, **given)
 
 
-def learn(optimize, name="val_acc", mode="max", unknown=1.0, curve=CHANCE, ratio=0.01) -> list:
-    rows = [("train.py:20", "target.unexplained", unknown)]
+def learn(optimize, name="val_acc", mode="max", known=0.1, curve=CHANCE, ratio=0.01) -> list:
+    rows = [("train.py:20", "target.correlation", known)]
     trace = optimize([1.0, 1.0], curve, ratio=ratio, name=name, rows=rows)
     return list(probes["P352"].read(trace, Objective(name=name, mode=mode)))
 
 
-@pytest.mark.parametrize(("name", "mode"), [("val_acc", "max"), ("val_mae", "min")])
-def test_nothing_was_learned(optimize, name, mode) -> None:
-    (symptom,) = learn(optimize, name, mode)
+@pytest.mark.parametrize(
+    ("name", "mode", "curve"),
+    [("val_acc", "max", CHANCE), ("val_mae", "min", [0.61, 0.6, 0.62, 0.61, 0.6])],
+)
+def test_nothing_was_learned(optimize, name, mode, curve) -> None:
+    (symptom,) = learn(optimize, name, mode, curve=curve)
     assert (symptom.severity, symptom.source) == (0.5, "train.py:20")
     assert symptom.evidence["path"] == pytest.approx(1.0)
 
@@ -65,7 +68,7 @@ def test_nothing_was_learned(optimize, name, mode) -> None:
 @pytest.mark.parametrize(
     "given",
     [
-        {"unknown": 0.85},  # It knows something.
+        {"known": 0.3},  # It knows something.
         {"curve": MOVES},
         {"ratio": 5e-4},  # It was not tried: P304.
         {"name": "val_mae", "mode": "min", "curve": [0.9, 0.5, 0.4, 0.4, 0.4, 0.4]},

@@ -106,6 +106,22 @@ def test_yes_or_no_is_two_classes(logits) -> None:
     assert known == pytest.approx(trace.signal("train", "loss", "loss.value").values[0], rel=1e-4)
 
 
+def test_skill_is_what_predictions_say_of_their_own_labels() -> None:
+    weighted = torch.tensor([3.0, 1.0, 2.0]).expand(12, 3)  # As from a loss that weighs classes.
+    labels = torch.tensor([0, 1, 2] * 4)
+    assert float(class_statistics(weighted, labels)["prediction.skill"]) == pytest.approx(
+        0, abs=1e-6
+    )
+    sure = functional.one_hot(labels, 3) * 20.0
+    told = float(class_statistics(sure, labels)["prediction.skill"])
+    assert told == pytest.approx(20 * 8 / 11, rel=1e-4)  # Of 11 others, 8 have another label.
+    drawn = [
+        class_statistics(torch.randn(2, 3) * 3, torch.randint(3, (2,)))["prediction.skill"]
+        for _ in range(4000)
+    ]
+    assert abs(float(torch.stack(drawn).mean())) < 0.15  # Of 3 nats by which they vary.
+
+
 def test_the_loss_of_knowing_the_shares_alone_is_the_entropy_of_the_labels() -> None:
     shares = torch.tensor([0.5, 0.25, 0.25]).log().expand(12, 3)
     found = class_statistics(shares, LABELS)
