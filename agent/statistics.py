@@ -18,8 +18,10 @@ convinces in 99.98 %, of seven in 98 %, of five in 84 %. With two pairs those ar
 treatment after another adds up: ``rivals`` makes each next one stricter (three: 1.3 %, not 1.9 %).
 
 Losses are compared by their ratios, on a logarithmic scale: a loss of 6 that falls to 0.1 is cured,
-and one of 16 to 0.1 no less, though the two gains have little in common. Losses of zero and below,
-and all that is to rise, are compared as they are.
+and one of 16 to 0.1 no less, though the two gains have little in common. A coefficient of
+determination is 1 less such a loss (the squared error over the variance): where it falls below -1,
+which no accuracy or correlation does, the loss is compared in its place. Losses of zero and below,
+and all else that is to rise, are compared as they are.
 
 From five pairs on the t-test carries more: there a fifth of its level will do with every pair
 better at all and the mean beyond the bar. Where all of three pairs are better but do not convince,
@@ -45,6 +47,7 @@ MANY_PAIRS = 5
 """From here on no single pair has to exceed the bar."""
 LEAST_GAIN = 0.01
 """Smallest gain that is a recovery, as a share of the metric."""
+_LEAST_CORRELATION = -1.0
 
 
 @dataclass(frozen=True)
@@ -149,8 +152,8 @@ def compare(
     raw_after = {seed: treated[seed] for seed in seeds}
     before, after = _made_finite(objective, raw_before, raw_after)
     scale = _Scale.of(objective, before, after)
-    levels = {seed: scale.level(value) for seed, value in before.items()}
-    reached = {seed: scale.level(value) for seed, value in after.items()}
+    levels = {seed: scale.level(objective, value) for seed, value in before.items()}
+    reached = {seed: scale.level(objective, value) for seed, value in after.items()}
     differences = {seed: objective.gain(levels[seed], reached[seed]) for seed in seeds}
     ci, p_value = _student(list(differences.values()), _resolution(levels, reached))
     bar = _bar(scale.least, levels, reached, rivals)
@@ -178,19 +181,31 @@ class _Scale:
     Attributes:
         least: Smallest difference that is a recovery.
         middle: Geometric mean of the untreated losses; None where values are taken as they are.
+        best: What a value that is to rise falls short of by its loss.
     """
 
     least: float
     middle: float | None = None
+    best: float | None = None
 
     @classmethod
     def of(cls, objective: Objective, before: dict[int, float], after: dict[int, float]) -> _Scale:
-        if objective.mode == "min" and min(*before.values(), *after.values()) > 0:
-            return cls(LEAST_GAIN, math.exp(fmean(map(math.log, before.values()))))
-        return cls(LEAST_GAIN * _size(objective, before))
+        values = (*before.values(), *after.values())
+        if objective.mode == "min":
+            best = 0.0 if min(values) > 0 else None
+        else:
+            best = objective.best(values) if min(values) < _LEAST_CORRELATION else None
+        if best is None or best in values:
+            return cls(LEAST_GAIN * _size(objective, before))
+        losses = [abs(best - value) for value in before.values()]
+        return cls(LEAST_GAIN, math.exp(fmean(map(math.log, losses))), best)
 
-    def level(self, value: float) -> float:
-        return value if self.middle is None else math.log(value)
+    def level(self, objective: Objective, value: float) -> float:
+        """Where a value lies on the scale, in the direction of the metric."""
+        if self.best is None:
+            return value
+        level = math.log(abs(self.best - value))
+        return level if objective.mode == "min" else -level
 
     def gain(self, difference: float) -> float:
         """A difference on the scale, in units of the metric."""

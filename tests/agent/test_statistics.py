@@ -42,6 +42,23 @@ def test_gain_is_positive_when_a_loss_falls():
     assert not compare(LOSS, comparison.treated, comparison.control).convincing
 
 
+def test_a_coefficient_of_determination_is_compared_by_its_loss():
+    r2 = Objective(name="val_r2", mode="max")
+    control, treated = [-914.5, -254.4, -470.3], [0.924, 0.93, 0.915]
+    cured = compare(r2, by_seed(control), by_seed(treated))
+    loss = compare(LOSS, *(by_seed([1 - value for value in each]) for each in (control, treated)))
+    assert cured.convincing and numbers(cured) == pytest.approx(numbers(loss))
+    assert not compare(r2, by_seed(treated), by_seed(control)).convincing
+    assert not compare(r2, by_seed([-9.0, -80.0, -3.0]), by_seed([-7.0, -4.0, -2.0])).convincing
+
+
+def test_what_falls_below_zero_and_has_no_best_value_is_compared_as_it_is():
+    control, treated = [-914.5, -254.4, -470.3], [0.924, 0.93, 0.915]
+    comparison = compare(REWARD, by_seed(control), by_seed(treated))
+    assert comparison.effect == pytest.approx(np.mean(treated) - np.mean(control))
+    assert not comparison.convincing
+
+
 def test_only_common_seeds_are_paired():
     comparison = compare(LOSS, {1: 2.0, 2: 2.0, 9: 5.0}, {1: 1.0, 2: 1.0, 7: 0.0})
     assert comparison.gains == {1: 1.0, 2: 1.0}
