@@ -61,7 +61,7 @@ class Episode:
         self._remedies = tuple(remedies)
         self._journal = journal
         self._experience = experience
-        self._hearing = Hearing(trials, self.seed, self.search_budget)
+        self._hearing = Hearing(trials, self.seed, self.search_budget, 2.0 * FURTHER)
         first = self.seed + 1
         self._confirmer = Confirmer(trials, range(first, first + request.seeds), request.budget)
         self.findings = Findings(heard=self._hearing.heard, confirmations=self._confirmer.results)

@@ -50,18 +50,21 @@ class Hearing:
         trials: Runs them.
         seed: Trial seed of the search; its control must have run.
         budget: What may have been spent in all when the last trial ends, in baseline runs.
+        reserve: What of it is left alone once a treatment recovers: to prove it may cost more.
     """
 
-    def __init__(self, trials: Trials, seed: int, budget: float) -> None:
+    def __init__(self, trials: Trials, seed: int, budget: float, reserve: float = 0.0) -> None:
         self._trials = trials
         self._seed = seed
         self._budget = budget
+        self._reserve = reserve
         self.heard: list[Heard] = []
         self._known: dict[Treatment, Heard] = {}
 
     def affordable(self, running: int = 0) -> bool:
         """Whether one more trial fits into the budget, besides those that run."""
-        return self._trials.spent + running + 1 <= self._budget
+        kept = self._reserve if any(heard.recovers for heard in self.heard) else 0.0
+        return self._trials.spent + running + 1 <= self._budget - kept
 
     def known(self, treatment: Treatment) -> Heard | None:
         """What came of a treatment that was heard already."""
