@@ -19,8 +19,8 @@ from tests.corpus.command import FURTHER, Answer, answers_option, diagnose, keep
 
 BEGIN, END = "<!-- corpus -->", "<!-- end of corpus -->"
 _HEADER = (
-    "fault", "found as", "found", "right place", "fixed with", "metric", "recovered", "runs",
-    "not the cause", "false alarms",
+    "fault", "symptom", "found", "right place", "fixed", "for example with", "metric", "recovered",
+    "runs", "false alarms",
 )  # fmt: skip
 
 
@@ -85,23 +85,23 @@ def _mean(values: dict[str, float]) -> float:
     return statistics.fmean(values.values())
 
 
-def row(sick: Sick, scores: list[Score]) -> str:
-    """The row of a script in the table."""
-    first = scores[0].answer
-    refuted = {tried["treatment"][0]["name"] for tried in first["tried"]}
-    refuted -= {action["name"] for action in (first["fix"] or {"treatment": []})["treatment"]}
-    fixes = [s.answer["fix"] for s in scores if s.answer["fix"]]
-    shares = [s.recovered for s in scores if s.recovered is not None]
+def row(scored: dict[Sick, list[Score]]) -> str:
+    """The row of a fault, in all scripts that have it, the workload first."""
+    sick = next(iter(scored))
+    scores = [score for each in scored.values() for score in each]
+    fixes = [score.answer["fix"] for score in scored[sick] if score.answer["fix"]]
+    shares = [score.recovered for score in scores if score.recovered is not None]
+    metric = scores[0].answer["workload"]["metric"]["name"]
     cells = (
-        f"`{sick.name}`: {sick.story}" if sick.healthy else f"`{sick.name}`",
+        f"`{sick.name}`: {sick.story}",
         f"`{sick.symptom}`",
         _of(scores, "found"),
         _of(scores, "located"),
+        _of(scores, "fixed") if sick.remedies else "advice",
         " + ".join(f"`{_written(action)}`" for action in fixes[0]["treatment"]) if fixes else "",
-        _change(first["workload"]["metric"]["name"], fixes[0]) if fixes else "",
-        f"{statistics.fmean(shares):.0%}" if shares else _of(scores, "fixed"),
+        _change(metric, fixes[0]) if fixes else "",
+        f"{statistics.fmean(shares):.0%}" if shares else "",
         f"{statistics.fmean(s.answer['cost']['baseline_equivalents'] for s in scores):.0f}",
-        ", ".join(f"`{name}`" for name in sorted(refuted)),
         " ".join(sorted({code for s in scores for code in s.alarms})) or "none",
     )
     return f"| {' | '.join(cells)} |"
@@ -148,12 +148,16 @@ def main(seeds: int, update: bool, answers: Path | None, names: tuple[str, ...])
     """Print the table of the corpus, or of the faults with some NAMES."""
     scored: dict[Sick, list[Score]] = {}
     lines = [f"| {' | '.join(_HEADER)} |", "|---" * len(_HEADER) + "|"]
+    faults: dict[str, list[Sick]] = {}
+    for sick in load():
+        faults.setdefault(sick.name.removesuffix("/second"), []).append(sick)
     with keeping_answers(answers):
-        for sick in load():
-            if not names or sick.name in names:
-                scored[sick] = [score(sick, FURTHER * number) for number in range(seeds)]
-                lines.append(row(sick, scored[sick]))
+        for fault, scripts in faults.items():
+            if not names or fault in names:
+                found = {s: [score(s, FURTHER * n) for n in range(seeds)] for s in scripts}
+                lines.append(row(found))
                 click.echo(lines[-1], err=True)
+                scored |= found
     table = "\n".join([*lines, "", summary(scored)])
     click.echo(table)
     if update:
