@@ -73,6 +73,7 @@ def _with_token() -> Iterator[None]:
     with contextlib.suppress(ImportError):  # It is not public: another Ray may have none.
         from ray._private.authentication import authentication_token_setup as setup
 
+        logging.getLogger("ray").setLevel(logging.ERROR)  # As it will be: it tells of the token.
         setup.maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
     try:
         yield

@@ -20,6 +20,8 @@ from agent.recorder.provider import ReproducibleRun
 ROOT = Path(__file__).parents[3]
 Run = Any
 
+pytestmark = pytest.mark.xdist_group("recorder")  # What they look at is made but once.
+
 # Forks once for each case, and goes on as if it had been started for that alone: the import of
 # MLflow is what takes the time.
 SCRIPT = """
