@@ -14,6 +14,7 @@ from probes.trace import Trace
 _MOST = 3
 CURABLE = ("detach", "data", "no_grad", "frozen")
 """Cuts that can be left out without another meaning."""
+_NUMBERS = ("tensor", "item", "tolist")
 _RARELY_MEANT = ("detach", "data", "tensor", "numpy", "item", "tolist", "no_grad", "frozen")
 
 
@@ -36,7 +37,9 @@ class IdleParameters(Probe):
         all are no fault. Cutting is also done on purpose: it is an alarm when the parameters are as
         this run has initialised them and more than a fifth of the metric's range is left to
         gain, and the metric went less than half of its way where they are left out by ``no_grad``
-        or by asking for no gradient. Otherwise it is an observation (severity 0.3).
+        or by asking for no gradient. Where what they compute becomes a plain number
+        (``item()``, ``torch.tensor(x)``) and goes nowhere else, that is no purpose, whatever the
+        metric, which may be about another head. Otherwise it is an observation (severity 0.3).
 
     Example:
         bad: ``features = self.encoder(x).detach()``
@@ -64,6 +67,8 @@ class IdleParameters(Probe):
             harmed = part.is_mostly("fresh") and _progress.leaves(trace, metric, _progress.FAR)
             if on_purpose or metric is None:
                 harmed = harmed and not _progress.went_half_way(trace, metric)
+            if kind in _NUMBERS:
+                harmed = part.is_mostly("fresh")
             yield Symptom(
                 code=self.code,
                 name=self.name,

@@ -17,8 +17,8 @@ MOST_ROWS = 128
 """Samples of one pass that are looked at."""
 _FEWEST_ROWS = 4
 _FEWEST_VALUES = 4
-_FEW_POSSIBLE = 20_000
-"""Different samples up to which a run may draw all there are: they come again by chance."""
+_FEW_POSSIBLE = 2**40
+"""Different samples up to which one comes again by chance in a run that draws a million or so."""
 _DISTINCT = 0.99
 _MOST_COLUMNS = 32
 
@@ -34,7 +34,8 @@ def sample_rows(given: object) -> Rows:
     if count < _FEWEST_ROWS or values < _FEWEST_VALUES or any(t.requires_grad for t in tensors):
         return []
     with unrecorded():
-        if _possible(tensors, values) <= _FEW_POSSIBLE:
+        continuous = _is_continuous(tensors, min(count, MOST_ROWS))
+        if not continuous and _possible(tensors, values) <= _FEW_POSSIBLE:
             return []
         columns = [fingerprints(tensor[:MOST_ROWS]) for tensor in tensors]
     rows = list(zip(*columns, strict=True))

@@ -157,6 +157,8 @@ def idle(kind: str, fresh: float = 1.0, moved: float = 0.0) -> dict:
         (idle("detach", fresh=0.0), BAD, [0.3]),
         (idle("detach", moved=1.0), BAD, []),
         (idle(""), BAD, []),  # Never used.
+        (idle("item"), GOOD, [0.625]),  # Of another head, say.
+        (idle("item", fresh=0.0), BAD, [0.3]),
         (idle("no_grad"), BAD, [0.625]),
         (idle("no_grad"), [0.1, 0.3, 0.5, 0.6, 0.65, 0.65], [0.3]),
     ],
