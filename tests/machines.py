@@ -74,7 +74,7 @@ class Node:
         below = psutil.Process(self.pid).children(recursive=True)
         self._process.terminate()
         try:
-            self._process.wait(15)
+            self._process.wait(5)
         except subprocess.TimeoutExpired:  # Without a head, it knows no end.
             self._process.kill()
             self._process.wait()
