@@ -181,7 +181,7 @@ def rate(slots: int, seconds: float, alone: bool, rounds: int = 3) -> tuple[floa
         with Launcher(snapshot, workload, slots, shelf=folder / "shelf") as launcher:
             numbers = count(10**6)
             while not launcher._fleet or launcher._fleet.ready < slots:  # That is not measured.
-                if len(launcher.pending) < 2 * slots:
+                while len(launcher.pending) < 2 * slots:
                     launcher.submit(TrialSpec(next(numbers), max_steps=_AWAKE))
                 launcher.poll()
             while launcher.pending:
