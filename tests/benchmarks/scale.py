@@ -164,14 +164,14 @@ class Nowhere:
         return lambda *_, **given: _Nothing()
 
 
-def rate(slots: int, seconds: float, alone: bool, rounds: int = 3) -> tuple[float, float]:
+def rate(slots: int, seconds: float, alone: bool, rounds: int = 9) -> tuple[float, float]:
     """Trials per second over the ideal, and ms of CPU of this process for each trial.
 
     Args:
         slots: Trials at a time.
         seconds: That each takes.
         alone: Whether only the launcher is measured: nothing is searched, judged or recorded.
-        rounds: How often all slots are used.
+        rounds: How often all slots are used: in the first and the last one, not all are at work.
     """
     script = Path(__file__)
     snapshot = Snapshot.take(script.parent, script)
