@@ -86,12 +86,15 @@ class LossTermDominance(Probe):
         if metric is None or _progress.went_half_way(trace, metric):
             return None
         curve = metric.series(trace)
+        # A term that rises while the metric gets better is not what the metric is about.
+        better = -1 if metric.mode == "max" else 1
         alike = {
-            where: abs(_series.correlation(curve, trace.signal("train", where, "term.value")))
+            where: better * _series.correlation(curve, trace.signal("train", where, "term.value"))
             for where in [dominant, *others]
         }
         closest = max(others, key=lambda where: alike[where])
-        return closest if alike[closest] >= _FOLLOWS and alike[dominant] < _UNRELATED else None
+        follows = alike[closest] >= _FOLLOWS and abs(alike[dominant]) < _UNRELATED
+        return closest if follows else None
 
     def _drop(self, trace: Trace, where: str, start: float) -> float:
         series = trace.signal("train", where, "term.value")

@@ -44,6 +44,9 @@ def test_a_metric_that_follows_the_drowned_term_is_an_alarm(make_trace) -> None:
     signals = two_terms(0.98, noise, falling(2.4, 1.8))
     (symptom,) = read(make_trace, signals, falling(0.23, 0.42))
     assert symptom.alarming
+    grows = two_terms(0.98, noise, falling(1.8, 2.4))  # A penalty, say.
+    (symptom,) = read(make_trace, grows, falling(0.23, 0.42))
+    assert not symptom.alarming
 
 
 @pytest.mark.parametrize(
