@@ -94,8 +94,9 @@ def connecting(address: str | None, cpus: int) -> Iterator[Connection]:
         InfrastructureError: No cluster answers at the address.
     """
     global _head
-    connection = Connection(address_of(address))
-    _try_connect(address_of(address))
+    address = address_of(address)
+    connection = Connection(address)
+    _try_connect(address)
     if must_start(address) and _head is None:
         _head = Head(cpus)
     _users.append(connection)

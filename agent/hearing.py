@@ -58,12 +58,13 @@ class Hearing:
         self._seed = seed
         self._budget = budget
         self._reserve = reserve
+        self._recovered = False  # To look through all that was heard is too dear at every trial.
         self.heard: list[Heard] = []
         self._known: dict[Treatment, Heard] = {}
 
     def affordable(self, running: int = 0) -> bool:
         """Whether one more trial fits into the budget, besides those that run."""
-        kept = self._reserve if any(heard.recovers for heard in self.heard) else 0.0
+        kept = self._reserve if self._recovered else 0.0
         return self._trials.spent + running + 1 <= self._budget - kept
 
     def known(self, treatment: Treatment) -> Heard | None:
@@ -133,6 +134,7 @@ class Hearing:
         pruned = pruned and outcome.status == "cancelled"
         heard = Heard(outcome.spec.treatment, self._trials.assess(outcome), pruned)
         self.heard.append(heard)
+        self._recovered = self._recovered or heard.recovers
         self._known.setdefault(heard.treatment, heard)
         self._trials.conclude(outcome, _verdict(heard))
         return heard

@@ -34,8 +34,8 @@ def sample_rows(given: object) -> Rows:
     if count < _FEWEST_ROWS or values < _FEWEST_VALUES or any(t.requires_grad for t in tensors):
         return []
     with unrecorded():
-        continuous = _is_continuous(tensors, min(count, MOST_ROWS))
-        if not continuous and _possible(tensors, values) <= _FEW_POSSIBLE:
+        few = _possible(tensors, values) <= _FEW_POSSIBLE
+        if few and not _is_continuous(tensors, min(count, MOST_ROWS)):
             return []
         columns = [fingerprints(tensor[:MOST_ROWS]) for tensor in tensors]
     rows = list(zip(*columns, strict=True))
