@@ -85,41 +85,50 @@ def test_what_breaks_when_a_library_is_interrupted_is_the_interrupt() -> None:
 
 
 @dataclass(frozen=True)
-class Disk:
-    """A disk for the agent's home that is soon full, and what is said of it."""
+class Full:
+    """What has a small disk of its own, and what is said when that is full.
 
-    kilobytes: int
-    options: tuple[str, ...]
+    Attributes:
+        disks: Folders, from the project, and their sizes, in kilobytes.
+        database: Where MLflow's lies.
+        code: The exit code.
+        said: The end of the last line.
+    """
+
+    disks: dict[str, int]
+    database: str
     code: int
     said: str
 
 
 @pytest.mark.parametrize(
-    "disk",
+    "full",
     [
+        pytest.param(Full({"home": 4}, "mlflow.db", 4, "No space"), id="no-search"),
         pytest.param(
-            Disk(4, ("--tracking-uri=sqlite:///../mlflow.db",), 4, "No space"), id="no-search"
+            # Enough for MLflow to begin with, and too little for a diagnosis.
+            Full({"store": 1150, "home/spool": 4}, "store/mlflow.db", 1, "record is incomplete"),
+            id="no-record",
         ),
-        pytest.param(Disk(1024, (), 1, "the record is incomplete"), id="no-record"),
     ],
 )
-def test_a_full_disk_is_a_clear_end(tmp_path: Path, cluster: str, disk: Disk) -> None:
+def test_a_full_disk_is_a_clear_end(tmp_path: Path, cluster: str, full: Full) -> None:
     if not can_mount():
         pytest.skip("no small disk can be made here (unshare --mount)")
-    home, project = tmp_path / "home", tmp_path / "project"
-    home.mkdir()
-    project.mkdir()
-    (project / "train.py").write_text(textwrap.dedent(training(CHECK, rate=2.0)))
+    (tmp_path / "train.py").write_text(textwrap.dedent(training(CHECK, rate=2.0)))
     words = [sys.executable, "-m", "agent", "diagnose", f"--address={cluster}", "--slots=1"]
+    for folder, kilobytes in full.disks.items():
+        (tmp_path / folder).mkdir(parents=True)
+        words = [*on_a_small_disk(tmp_path / folder, kilobytes), *words]
     answer = subprocess.run(
-        [*on_a_small_disk(home, disk.kilobytes), *words, "--seeds=2", *disk.options, "train.py"],
-        cwd=project,
-        env={**os.environ, "AGENT_HOME": str(home)},
+        [*words, "--seeds=2", f"--tracking-uri=sqlite:///{full.database}", "train.py"],
+        cwd=tmp_path,
+        env={**os.environ, "AGENT_HOME": str(tmp_path / "home")},
         text=True,
         capture_output=True,
         timeout=300,
     )
     assert "unexpected" not in answer.stderr and "Traceback" not in answer.stderr
-    assert answer.returncode == disk.code, answer.stderr
-    assert disk.said in answer.stderr.strip().splitlines()[-1]
-    assert ("FIXED" in answer.stdout) == (disk.code == 1)
+    assert answer.returncode == full.code, answer.stderr
+    assert full.said in answer.stderr.strip().splitlines()[-1]
+    assert ("FIXED" in answer.stdout) == (full.code == 1)
