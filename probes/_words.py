@@ -9,18 +9,25 @@ HIGHER_IS_BETTER = {
     "iou", "miou", "dice", "bleu", "rouge", "cos", "cosine", "similarity", "reward", "return",
     "score", "psnr", "ssim", "ndcg", "mrr", "hit", "hits", "top1", "top5", "correct", "match",
     "em", "pass", "kappa", "mcc", "correlation", "pearson", "spearman", "elbo", "likelihood",
-    "bacc", "balacc", "uar", "sensitivity", "specificity", "jaccard",
+    "bacc", "balacc", "uar", "sensitivity", "specificity", "jaccard", "success", "win", "wins",
+    "winrate", "auprc", "prauc", "nmi", "ari", "purity", "silhouette", "explained",
 }  # fmt: skip
 LOWER_IS_BETTER = {
     "loss", "error", "err", "mse", "mae", "rmse", "nll", "ce", "bce", "kl", "perplexity", "ppl",
     "wer", "cer", "fid", "distance", "divergence", "huber", "bits", "bpb", "bpc", "elbo_loss",
     "nelbo", "mmd", "swd", "wasserstein", "emd", "chamfer", "lpips", "mape", "smape", "msle",
-    "rmsle", "logloss", "brier", "ece", "regret", "l1", "l2",
+    "rmsle", "logloss", "brier", "ece", "regret", "l1", "l2", "dist",
 }  # fmt: skip
 TERMS = {"kl", "kld", "divergence", "reg", "penalty"}
 """Words of numbers that are one term of a loss: better or worse for itself, but not the aim."""
+PLAYERS = {
+    "d", "g", "disc", "discriminator", "gen", "generator", "critic", "actor", "adv", "adversary",
+    "adversarial",
+}  # fmt: skip
+"""Words of the loss of one of two players, which falls where the other one does worse."""
 METRICS = HIGHER_IS_BETTER | LOWER_IS_BETTER
-BOUNDED_BY_ONE = HIGHER_IS_BETTER - {"reward", "return", "score", "psnr", "elbo", "likelihood"}
+_UNBOUNDED = {"reward", "return", "score", "psnr", "elbo", "likelihood", "win", "wins"}
+BOUNDED_BY_ONE = HIGHER_IS_BETTER - _UNBOUNDED
 HELD_OUT = {"val", "valid", "validation", "test", "eval", "dev", "holdout", "heldout"}
 TRAINING = {"train", "training", "tr", "batch"}
 BOOKKEEPING = {
@@ -35,7 +42,9 @@ BOOKKEEPING = {
 def tokens(name: str) -> set[str]:
     """The words of a name.
 
-    >>> sorted(tokens("val/Top1_acc"))
-    ['acc', 'top1', 'val']
+    >>> sorted(tokens("val/Top1_acc")), sorted(tokens("testMSELoss"))
+    (['acc', 'top1', 'val'], ['loss', 'mse', 'test', 'testmseloss'])
     """
-    return set(re.split(r"[^a-z0-9]+", name.lower()))
+    parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
+    # As a whole, too: "mIoU" is one word.
+    return {word for text in (name, parted) for word in re.split(r"[^a-z0-9]+", text.lower())}

@@ -114,9 +114,9 @@ class Objective(BaseModel):
         """The metric that a person would look at, or None when there is nothing to judge by.
 
         Held-out metrics come before training ones, accuracies before losses, losses before single
-        terms of them, a metric with a curve before a single number, and the one reported first
-        before the others. A run that
-        reported nothing is judged by the loss that it trains on.
+        terms of them and before those of one of two players, a metric with a curve before a single
+        number, and the one reported first before the others. A run that reported nothing is judged
+        by the loss that it trains on.
         """
         ranked = rank({name: len(series) for name, series in trace.metrics.items()})
         if not ranked:
@@ -161,7 +161,7 @@ def _preference(name: str, points: int) -> tuple[bool, ...]:
     tokens = _words.tokens(name)
     return (
         not tokens & _words.METRICS,
-        bool(tokens & _words.TERMS),
+        bool(tokens & (_words.TERMS | _words.PLAYERS)),
         not tokens & _words.HELD_OUT,
         bool(tokens & _words.TRAINING),
         points < 2,
