@@ -25,7 +25,8 @@ class KeepGradient(Remedy):
     What it does:
         At one line of the script, lets ``detach()`` and ``.data`` give the tensor itself, and has a
         block of ``no_grad`` compute with gradients. Parameters that ask for no gradient and are
-        used at the line ask for one.
+        used at the line ask for one. What the script keeps of them for later steps, such as a
+        running mean, is taken out of the graph then.
 
     When it helps:
         A module whose output was taken out of the graph by mistake is not trained.
@@ -67,6 +68,8 @@ class KeepGradient(Remedy):
         import torch
         from torch import nn
 
+        from remedies.surgery.old_graphs import OldGraphs
+
         lines = {target.rpartition("@")[2] for target in action.targets}
 
         def tell(what: str) -> None:
@@ -96,7 +99,11 @@ class KeepGradient(Remedy):
                 torch.set_grad_enabled(block.prev)
                 tell("no_grad")
 
+        old = OldGraphs()
+        program.each_optimizer(old.add)
+        program.around_steps(lambda optimizer: None, old.stepped)
         program.rewrite_calls(rewrite)
+        program.rewrite_calls(old.rewrite)
         program.replace(torch.no_grad, "__enter__", enter)
 
     def advice(self, action: Action) -> str:

@@ -53,6 +53,7 @@ class MembershipWatch:
         self._on = False
         self._leaves: dict[int, Tensor] = {}
         self._told: set[int] = set()
+        self._early: list[weakref.ref[Optimizer]] = []
         self._used: dict[int, weakref.ref[Tensor]] = {}
         self._first: dict[int, tuple[weakref.ref[Tensor], float]] = {}
 
@@ -76,11 +77,11 @@ class MembershipWatch:
 
     def switch_on(self) -> None:
         """Look at the losses and optimizers of the next step."""
-        self._on, self._leaves, self._told = True, {}, set()
+        self._on, self._leaves, self._told, self._early = True, {}, set(), []
 
     def switch_off(self) -> None:
         """Look no more."""
-        self._on, self._leaves = False, {}
+        self._on, self._leaves, self._early = False, {}, []
 
     @quietly
     def look_at(self, loss: Tensor, terms: list[LossTerm]) -> None:
@@ -90,8 +91,14 @@ class MembershipWatch:
 
     @quietly
     def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-        if self._on and self._leaves:
-            self._compare(optimizer)
+        if self._on and not self._leaves:
+            # One of several for the same loss, after the one that ended the step before.
+            self._early.append(weakref.ref(optimizer))
+        elif self._on:
+            early, self._early = [reference() for reference in self._early], []
+            for due in (optimizer, *early):
+                if due is not None and id(due) not in self._told:
+                    self._compare(due)
 
     @quietly
     def _after_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:

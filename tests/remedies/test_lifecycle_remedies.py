@@ -121,6 +121,60 @@ def test_a_detached_tensor_stays_in_the_graph(treat) -> None:
     assert len(trace.applied) == 1
 
 
+def centred(everywhere: bool) -> nn.Module:
+    """Centres features by a running mean, which is all that should be detached."""
+    torch.manual_seed(0)
+    body, head = nn.Sequential(nn.Linear(4, 5), nn.Tanh()), nn.Linear(5, 1)
+    second = torch.optim.SGD(head.parameters(), lr=0.1)
+    first = torch.optim.SGD(body.parameters(), lr=0.1)
+    mean = torch.zeros(5)
+    for _ in range(6):
+        features = body(INPUTS)
+        still = features.detach()
+        mean = 0.5 * mean + 0.5 * still.mean(0)
+        loss = head((still if everywhere else features) - mean).square().mean()
+        first.zero_grad()
+        second.zero_grad()
+        loss.backward()
+        second.step()
+        first.step()
+    return nn.ModuleList([body, head])
+
+
+def test_what_a_later_step_still_uses_leaves_the_graph_then(treat) -> None:
+    _, trace = treat(lambda: centred(True), ())
+    (target,) = remedies["R804"].targets([], trace)
+    model, trace = treat(lambda: centred(True), action("R804", target))
+    assert trace.applied and all(weights(model).isfinite())
+    assert not torch.equal(weights(model[0]), weights(centred(True)[0]))
+
+
+def test_a_graph_that_two_players_share_stays(treat) -> None:
+    """The second player's loss goes through what was made before the first one's step."""
+
+    def play(cut: bool = True) -> nn.Module:
+        torch.manual_seed(0)
+        maker, judge, extra = nn.Linear(4, 4), nn.Linear(4, 1), nn.Linear(4, 4)
+        players = [maker, judge]
+        steps = [torch.optim.SGD(player.parameters(), lr=0.1) for player in players]
+        steps[0].add_param_group({"params": extra.parameters()})
+        for _ in range(4):
+            hidden = extra(INPUTS)
+            made = maker(hidden.detach() if cut else hidden)
+            for player, sign in ((1, 1.0), (0, -1.0)):
+                shown = made.clone().detach_() if player else made
+                loss = sign * judge(shown).square().mean()
+                steps[player].zero_grad()
+                loss.backward()
+                steps[player].step()
+        return nn.ModuleList([maker, judge, extra])
+
+    _, trace = treat(play, ())
+    (target,) = remedies["R804"].targets([], trace)
+    model, _ = treat(play, action("R804", target))
+    assert torch.equal(weights(model), weights(play(cut=False)))
+
+
 @pytest.mark.parametrize(
     ("params", "rate"), [({"how": "hold"}, 1.0), ({"how": "slower", "every": 100.0}, 1.0)]
 )
