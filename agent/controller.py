@@ -224,13 +224,16 @@ class Controller:
             episode.confirm(found.fix, found.tolerated, minimal=True)
 
     def _search(self, episode: Episode) -> None:
-        """Let the policy play, and confirm the best of what it found."""
-        self._begin("search")
-        self._policy.play(episode)
-        worth = not self._policy.confirms and any(heard.recovers for heard in episode.heard)
-        if episode.findings.fix is None and worth:
+        """Let the policy play, and confirm the best of what it found, until that is confirmed."""
+        search_on = True
+        while search_on:
+            self._begin("search")
+            self._policy.play(episode)
+            worth = not self._policy.confirms and any(heard.recovers for heard in episode.heard)
+            if episode.findings.fix is not None or not worth:
+                return
             self._begin("confirm")
-            episode.confirm_best()
+            search_on = episode.confirm_best()
 
     def _begin(self, part: Part) -> None:
         self._end_part()

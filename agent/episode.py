@@ -194,17 +194,28 @@ class Episode:
             minimal: Whether it is known that nothing can be left out of it.
         """
         found = self._confirmer.confirm(treatment, tolerated)
+        if not found.confirmed:
+            self._hearing.disprove(treatment)
         if found.confirmed and self.findings.fix is None:
             self.findings.fix = found if minimal else self._confirmer.minimise(found)
         return found
 
-    def confirm_best(self) -> None:
-        """Confirm the best of what recovered the metric; the next best if that one fails."""
-        put = [result.treatment for result in self._confirmer.results]
+    def confirm_best(self) -> bool:
+        """Confirm the best of what recovered the metric; the next best if that one fails.
+
+        Returns:
+            Whether there is reason to search on: nothing is confirmed, and less seems to recover.
+        """
+        put = False
         for heard in by_gain(self.heard)[:_MOST_CONFIRMATIONS]:
-            needed = self._request.seeds * (2 if not self._confirmer.results else 1)
-            late = bool(self._confirmer.results) and self.spent + needed > self._request.budget
+            late = bool(self._confirmer.results) and self._late
             if self.findings.fix is not None or late:
-                return
-            if heard.treatment not in put:
-                self.confirm(heard.treatment)
+                break
+            self.confirm(heard.treatment)
+            put = True
+        return put and self.findings.fix is None
+
+    @property
+    def _late(self) -> bool:
+        """Whether the budget is too small for one more confirmation, whose controls have run."""
+        return self.spent + self._request.seeds > self._request.budget

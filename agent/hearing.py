@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from agent.assessment import Assessment
@@ -28,16 +28,18 @@ class Heard:
         treatment: What was changed.
         assessment: What came of it.
         pruned: Whether it was stopped early, being worse than the control all along.
+        disproved: Whether it recovered the metric here, and not in the confirmation.
     """
 
     treatment: Treatment
     assessment: Assessment
     pruned: bool = False
+    disproved: bool = False
 
     @property
     def recovers(self) -> bool:
         """Whether it is worth confirming."""
-        return not self.pruned and self.assessment.recovers
+        return not (self.pruned or self.disproved) and self.assessment.recovers
 
 
 Settled = Callable[[Treatment], bool]
@@ -87,6 +89,9 @@ class Hearing:
             study: Proposes them.
             trials: How many at most.
             settled: Whether a treatment has become pointless by what was heard meanwhile.
+
+        Returns:
+            What came of them, of those that were heard before, too.
         """
         running: dict[int, int] = {}
         pruned: set[int] = set()
@@ -110,6 +115,7 @@ class Hearing:
                     break
                 if (known := self.known(asked.treatment)) is not None:
                     study.tell(asked.number, known.assessment.value)
+                    found.append(known)
                     continue
                 if settled(asked.treatment):
                     study.tell_failed(asked.number)
@@ -123,6 +129,13 @@ class Hearing:
                 _tell(study, running.pop(number), heard)
                 found.append(heard)
         return found
+
+    def disprove(self, treatment: Treatment) -> None:
+        """Count a treatment for nothing that was not confirmed: it was lucky on this seed."""
+        for place, heard in enumerate(self.heard):
+            if heard.treatment == treatment:
+                self.heard[place] = self._known[treatment] = replace(heard, disproved=True)
+        self._recovered = any(heard.recovers for heard in self.heard)
 
     def _metric_value(self, event: Event) -> float | None:
         objective = self._trials.objective

@@ -24,5 +24,7 @@ class Blind(Policy):
         candidates = [option.candidate for option in episode.options()]
         study = episode.study(self.name, candidates, sampler=self.sampler)
         while not any(heard.recovers for heard in episode.heard):
-            if not episode.hear(study, episode.slots):
+            known = len(episode.heard)
+            episode.hear(study, episode.slots)
+            if len(episode.heard) == known:
                 return

@@ -35,4 +35,5 @@ class Policy(ABC):
 
         What the best of it is worth is found out afterwards: `Episode.confirm_best` puts what
         recovered the metric to the confirmation, unless the policy has confirmed a fix already.
+        Where it is not confirmed, it recovers no more, and the policy is asked to play on.
         """

@@ -49,14 +49,18 @@ class SickBelow:
 class MadeUp:
     """A launcher that answers at once, by a rule.
 
+    Args:
+        rule: Gives the metric.
+        idle: Says of which trials the treatment does nothing.
+
     Attributes:
         ran: The trials, in their order.
     """
 
     slots = 1
 
-    def __init__(self, rule: Rule) -> None:
-        self._rule = rule
+    def __init__(self, rule: Rule, idle: Callable[[TrialSpec], bool] = lambda spec: False) -> None:
+        self._rule, self._idle = rule, idle
         self._reports: deque[tuple[int, Outcome]] = deque()
         self.ran: list[TrialSpec] = []
 
@@ -75,7 +79,8 @@ class MadeUp:
         return [self._reports.popleft()]
 
     def _trace(self, spec: TrialSpec) -> Trace:
-        value = self._rule(spec.treatment)
+        treatment = () if self._idle(spec) else spec.treatment
+        value = self._rule(treatment)
         end = "raised" if value is None else "completed"
         score = (value or 0.0) - 0.001 * (spec.seed % 7)
         loss = ["loss", "loss.value", 2.0 - score]
@@ -83,7 +88,7 @@ class MadeUp:
         events: list[Event] = [
             {"event": "optimizer", **group},
             {"event": "signals", "step": 0, "phase": "train", "rows": [["SGD", "lr", 0.1], loss]},
-            *({"event": "applied", "remedy": a.remedy, "target": a.target} for a in spec.treatment),
+            *({"event": "applied", "remedy": a.remedy, "target": a.target} for a in treatment),
             {"event": "metric", "step": 50, "name": "val_acc", "value": 0.1},
             {"event": "metric", "step": 99, "name": "val_acc", "value": score},
             {"event": "ending", "status": end, "steps": 100},
@@ -111,8 +116,11 @@ def episode_of(
     probes: Any = [SickBelow(*symptoms)]
     trials = Trials(launcher, lambda progress: None, lambda *_: None, probes)
     told = experience or Experience()
-    journal = uuid.uuid4().hex, tmp_path / "studies.log"
     units = list(remedies) if used is None else used
-    episode = Episode(request, trials, units, lambda: journal, lambda: told)
+
+    def journal() -> tuple[str, Path]:
+        return uuid.uuid4().hex, tmp_path / "studies.log"
+
+    episode = Episode(request, trials, units, journal, lambda: told)
     episode.observe()
     return episode

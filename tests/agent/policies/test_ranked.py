@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from agent.policies import policies
+from agent.workload import TrialSpec
 from remedies import remedies
 from remedies.treatment import Treatment
 from tests.agent.made_up import MadeUp, episode_of, factor
@@ -31,6 +32,21 @@ def test_a_tenth_and_then_a_hundredth_of_the_rate(score, tried, tmp_path) -> Non
     found = [factor(spec.treatment) for spec in launcher.ran if spec.treatment]
     assert found == pytest.approx(tried)
     assert len(episode.heard) == len(tried)
+
+
+def test_what_was_lucky_is_given_up_and_its_direction_followed(tmp_path) -> None:
+    def lucky(spec: TrialSpec) -> bool:
+        return spec.seed != 0 and factor(spec.treatment) == pytest.approx(0.1)
+
+    launcher = MadeUp(lambda treatment: 0.97 if factor(treatment) < 0.5 else 0.2, idle=lucky)
+    episode = episode_of(launcher, tmp_path, used=[remedies["R301"]], budget=30)
+    policies["ranked"].play(episode)
+    assert episode.confirm_best()
+    policies["ranked"].play(episode)
+    assert not episode.confirm_best()
+    assert episode.findings.fix is not None
+    assert factor(episode.findings.fix.treatment) == pytest.approx(0.01)
+    assert not episode.confirm_best()
 
 
 def heard(tmp_path: Path, cure: str, symptoms: tuple[str, ...], **options: Any) -> list[str]:
