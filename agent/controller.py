@@ -152,7 +152,7 @@ class Controller:
                 if differences and not request.observe and episode.findings.objective is not None:
                     self._search_settings(trials, episode, differences)
                 if self._needs_trials(episode.findings):
-                    self._search(episode)
+                    self._policy.pursue(episode, self._begin)
                 if episode.findings.fix is not None:
                     self._begin("patch")
                     patched = offer_patch(
@@ -222,18 +222,6 @@ class Controller:
         if found.good is not None and found.fix:
             self._begin("confirm")
             episode.confirm(found.fix, found.tolerated, minimal=True)
-
-    def _search(self, episode: Episode) -> None:
-        """Let the policy play, and confirm the best of what it found, until that is confirmed."""
-        search_on = True
-        while search_on:
-            self._begin("search")
-            self._policy.play(episode)
-            worth = not self._policy.confirms and any(heard.recovers for heard in episode.heard)
-            if episode.findings.fix is not None or not worth:
-                return
-            self._begin("confirm")
-            search_on = episode.confirm_best()
 
     def _begin(self, part: Part) -> None:
         self._end_part()

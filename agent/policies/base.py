@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from agent.episode import Episode
+    from agent.progress import Part
 
 
 class Policy(ABC):
@@ -29,11 +31,30 @@ class Policy(ABC):
     def __init_subclass__(cls) -> None:
         cls.code = getattr(cls, "name", "")
 
+    def pursue(self, episode: Episode, begin: Callable[[Part], None] = lambda part: None) -> None:
+        """Play, and confirm the best of what was found, until that is confirmed.
+
+        Where it is not, it recovers no more, and the policy plays on as long as the budget lasts.
+
+        Args:
+            episode: Has been observed, and is sick.
+            begin: Told what comes next.
+        """
+        search_on = True
+        while search_on:
+            begin("search")
+            self.play(episode)
+            worth = not self.confirms and any(heard.recovers for heard in episode.heard)
+            if episode.findings.fix is not None or not worth:
+                return
+            begin("confirm")
+            search_on = episode.confirm_best()
+
     @abstractmethod
     def play(self, episode: Episode) -> None:
         """Try treatments on an episode that has been observed and is sick.
 
         What the best of it is worth is found out afterwards: `Episode.confirm_best` puts what
         recovered the metric to the confirmation, unless the policy has confirmed a fix already.
-        Where it is not confirmed, it recovers no more, and the policy is asked to play on.
+        May be asked for again, see `pursue`.
         """

@@ -18,8 +18,7 @@ def by_a_lower_rate(treatment: Treatment) -> float:
 @pytest.mark.parametrize("policy", PLAYING, ids=lambda policy: policy.name)
 def test_it_finds_a_cure_that_there_is(policy: Policy, tmp_path) -> None:
     episode = episode_of(MadeUp(by_a_lower_rate), tmp_path, budget=60)
-    policy.play(episode)
-    episode.confirm_best()
+    policy.pursue(episode)
     fix = episode.findings.fix
     assert fix is not None
     assert [action.name for action in fix.treatment] == ["scale-learning-rate"]
@@ -38,6 +37,5 @@ def test_it_keeps_to_the_budget_where_there_is_none(policy: Policy, tmp_path) ->
 def test_a_cure_that_breaks_on_other_seeds_is_none(policy: Policy, tmp_path) -> None:
     launcher = MadeUp(by_a_lower_rate, idle=lambda spec: spec.seed != 0)
     episode = episode_of(launcher, tmp_path, budget=60)
-    policy.play(episode)
-    episode.confirm_best()
+    policy.pursue(episode)
     assert episode.findings.fix is None
