@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -12,24 +13,34 @@ Step = Callable[[], None]
 """One training step: forward, backward, optimizer."""
 
 
-def mlp() -> tuple[nn.Module, Step]:
+@dataclass(frozen=True)
+class Classifier:
+    """A model that learns the classes of one batch."""
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    inputs: Tensor
+    labels: Tensor
+
+    def step(self) -> None:
+        """Train on the batch."""
+        loss = F.cross_entropy(self.model(self.inputs), self.labels)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+
+
+def mlp() -> Classifier:
     """Three linear layers, about 1 ms a step."""
     model = nn.Sequential(
         nn.Linear(64, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 10)
     )
     optimizer = torch.optim.Adam(model.parameters(), 1e-3)
     inputs, labels = torch.randn(128, 64), torch.randint(10, (128,))
-
-    def step() -> None:
-        loss = F.cross_entropy(model(inputs), labels)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-
-    return model, step
+    return Classifier(model, optimizer, inputs, labels)
 
 
-def cnn() -> tuple[nn.Module, Step]:
+def cnn() -> Classifier:
     """Six convolutions with batch norm, tens of milliseconds a step."""
 
     def block(channels: int, out: int, stride: int) -> list[nn.Module]:
@@ -41,14 +52,7 @@ def cnn() -> tuple[nn.Module, Step]:
     model = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(128, 10))
     optimizer = torch.optim.SGD(model.parameters(), 0.05, momentum=0.9)
     images, labels = torch.randn(16, 3, 32, 32), torch.randint(10, (16,))
-
-    def step() -> None:
-        loss = F.cross_entropy(model(images), labels)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-
-    return model, step
+    return Classifier(model, optimizer, images, labels)
 
 
 class Block(nn.Module):
@@ -157,10 +161,18 @@ def lstm() -> tuple[nn.Module, Step]:
     return model, step
 
 
-MODELS: dict[str, Callable[[], tuple[nn.Module, Step]]] = {
-    "mlp": mlp,
-    "cnn": cnn,
+CLASSIFIERS: dict[str, Callable[[], Classifier]] = {"mlp": mlp, "cnn": cnn}
+_OTHERS: dict[str, Callable[[], tuple[nn.Module, Step]]] = {
     "gpt": gpt,
     "heads": heads,
     "lstm": lstm,
 }
+MODELS = (*CLASSIFIERS, *_OTHERS)
+
+
+def build(name: str) -> tuple[nn.Module, Step]:
+    """A model with its training step."""
+    if name in CLASSIFIERS:
+        classifier = CLASSIFIERS[name]()
+        return classifier.model, classifier.step
+    return _OTHERS[name]()

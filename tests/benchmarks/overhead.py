@@ -13,6 +13,9 @@ line is the median over the repeats, with the spread of the whole loop's ratio i
   steps, which is what the ``watch`` of experiment trackers does, over the bare one;
 - ``neuraldbg``: the same loop within a ``NeuralDbg(model)`` block of that package, which looks at
   every step, over the bare one; nothing where it is not installed;
+- ``cockpit``: the same loop with the economy configuration of Cockpit (``cockpit-for-pytorch``,
+  which wants ``setuptools<81``) at every step; nothing where it is not installed, or the model has
+  layers that it does not take;
 - ``memory``: the most memory held in the loop beyond that before it, over the bare one's.
 
 Times are CPU seconds of the process, so that what else the machine does counts less.
@@ -21,27 +24,19 @@ Times are CPU seconds of the process, so that what else the machine does counts 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import multiprocessing
-import os
 import resource
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from pathlib import Path
 from statistics import median
 
 import torch
-from torch import nn
 
-from agent.inside.events import Sender
-from probes.tap import Tap
 from probes.tap.cadence import is_probed
-from tests.benchmarks.models import MODELS, Step
+from tests.benchmarks.models import MODELS, Step, build
+from tests.benchmarks.observers import OBSERVERS, can_watch
 
-_HOOKS_EVERY = 100
 _LONG = 10_000
 
 
@@ -58,90 +53,24 @@ class Run:
     memory: float
 
 
-@contextmanager
-def tap() -> Iterator[None]:
-    """The tap at its default cadence; its events go into a pipe, as in a trial."""
-    reader, writer = multiprocessing.Pipe(duplex=False)
-    drain = multiprocessing.get_context("fork").Process(target=_drain, args=(reader, writer))
-    drain.start()
-    watching = Tap(Sender(writer).emit, Path(__file__).parent)
-    watching.install()
-    yield
-    watching.close()
-    writer.close()
-    drain.join()
-
-
-def _drain(reader: Connection, writer: Connection) -> None:
-    writer.close()
-    while os.read(reader.fileno(), 1 << 20):
-        pass
-
-
-def hooks(model: nn.Module) -> Step:
-    """Put hooks on all parameters; gives what is called after each step."""
-    count = 0
-    held: list[torch.Tensor] = []
-
-    def note(tensor: torch.Tensor) -> None:
-        values = tensor.detach().flatten()
-        held.extend((torch.histc(values, 64), values.norm()))
-
-    def listener(parameter: nn.Parameter) -> Callable[[torch.Tensor], None]:
-        def look(gradient: torch.Tensor) -> None:
-            if count % _HOOKS_EVERY == 0:
-                note(gradient)
-                note(parameter)
-
-        return look
-
-    for parameter in model.parameters():
-        parameter.register_hook(listener(parameter))  # type: ignore[no-untyped-call]
-
-    def after() -> None:
-        nonlocal count
-        count += 1
-        for tensor in held:
-            tensor.tolist()
-        held.clear()
-
-    return after
-
-
 def bench(name: str, variant: str, steps: int) -> Run:
     """Train a model in this process."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
     warm_up()
     before = _peak()
-    if variant == "tap":
-        with tap():
-            return _train(*MODELS[name](), steps, before)
-    model, step = MODELS[name]()
-    if variant == "hooks":
-        after = hooks(model)
-        return _train(model, lambda: (step(), after())[1], steps, before)
-    if variant == "neuraldbg":
-        from neuraldbg import NeuralDbg  # type: ignore[import-not-found, unused-ignore]
-
-        with NeuralDbg(model) as watching:
-
-            def counted() -> None:
-                step()
-                watching.step += 1
-
-            return _train(model, counted, steps, before)
-    return _train(model, step, steps, before)
+    with OBSERVERS[variant](name) as (_, step):
+        return _train(step, steps, before)
 
 
 def warm_up() -> None:
     """Have torch load what it loads at the first step, for all alike."""
-    _, step = MODELS["mlp"]()
+    _, step = build("mlp")
     for _ in range(3):
         step()
 
 
-def _train(model: nn.Module, step: Step, steps: int, before: float) -> Run:
+def _train(step: Step, steps: int, before: float) -> Run:
     seconds = []
     for _ in range(steps):
         began = time.process_time()
@@ -172,9 +101,7 @@ def in_process(name: str, variant: str, steps: int) -> Run:
 
 def line(name: str, steps: int, repeats: int) -> str:
     """Measure one model, and tell the result as a row of the table."""
-    variants = ["bare", "tap", "hooks"]
-    if importlib.util.find_spec("neuraldbg") is not None:
-        variants.append("neuraldbg")
+    variants = [observer for observer in OBSERVERS if can_watch(observer, name)]
     runs: dict[str, list[Run]] = {variant: [] for variant in variants}
     for _ in range(repeats):
         for variant in variants:
@@ -187,11 +114,14 @@ def line(name: str, steps: int, repeats: int) -> str:
     share = sum(map(is_probed, range(_LONG))) / _LONG
     long = share * cost + (1 - share) * rest
     loops = _ratios(runs, "tap")
-    other = f"{median(_ratios(runs, 'neuraldbg')):.3f}" if "neuraldbg" in runs else ""
+    others = [
+        f"{median(_ratios(runs, other)):.3f}" if other in runs else ""
+        for other in ("hooks", "neuraldbg", "cockpit")
+    ]
     return (
         f"| {name} | {1000 * bare:.2f} | {rest:.3f} | {cost:.2f} "
         f"| {median(loops):.3f} ({min(loops):.3f} to {max(loops):.3f}) | {long:.3f} "
-        f"| {median(_ratios(runs, 'hooks')):.3f} | {other} "
+        f"| {' | '.join(others)} "
         f"| {median(r.memory for r in runs['tap']) / median(r.memory for r in runs['bare']):.2f} |"
     )
 
@@ -209,8 +139,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     asked = parser.parse_args()
     columns = "bare, ms", "between", "probed", f"loop of {asked.steps}", f"of {_LONG}"
-    print(f"| model | {' | '.join(columns)} | hooks | neuraldbg | memory |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    print(f"| model | {' | '.join(columns)} | hooks | neuraldbg | cockpit | memory |")
+    print("|---" * 10 + "|")
     for name in asked.models or MODELS:
         print(line(name, asked.steps, asked.repeats), flush=True)
 
