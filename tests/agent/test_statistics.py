@@ -196,6 +196,32 @@ def test_with_five_pairs_no_single_one_has_to_exceed_the_bar():
     assert not compare(REWARD, control, by_seed([9.0, 7.3, 5.4, 6.8, 7.8]), rivals=2).convincing
 
 
+def test_a_cure_of_what_fails_at_some_seeds_convinces():
+    control = by_seed([9.3, 9.4, 1.8, 1.7, 9.2])
+    cured = compare(REWARD, control, by_seed([9.9, 9.8, 9.9, 9.7, 9.9]), rivals=2)
+    assert cured.effect < cured.bar
+    assert cured.convincing
+    assert "all treated are better than all untreated" in cured.sentence
+    assert not compare(REWARD, control, by_seed([9.9, 9.8, 9.9, 9.3, 9.9]), rivals=2).convincing
+    assert not compare(REWARD, control, by_seed([9.9, 9.8, 9.9, 9.7, 9.9]), rivals=3).convincing
+    first = {seed: control[seed] for seed in list(control)[:3]}
+    assert not compare(REWARD, first, by_seed([9.9, 9.8, 9.9])).convincing
+
+
+def test_all_that_is_apart_by_next_to_nothing_is_no_cure():
+    control, treated = (
+        by_seed([9.0, 9.01, 9.02, 9.0, 9.01]),
+        by_seed([9.05, 9.04, 9.05, 9.06, 9.05]),
+    )
+    assert not compare(REWARD, control, treated).convincing
+
+
+@pytest.mark.parametrize("noise", NOISE)
+def test_without_an_effect_five_pairs_hardly_ever_convince(noise):
+    draw = NOISE[noise](np.random.default_rng(3))
+    assert share_convincing(draw, pairs=5, rivals=2) <= 0.01
+
+
 def test_losses_are_compared_by_their_ratios():
     control, treated = by_seed([6.2, 4.6, 16.2]), by_seed([0.1, 0.11, 0.09])
     cured = compare(LOSS, control, treated)
