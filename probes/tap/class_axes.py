@@ -13,11 +13,11 @@ from torch.autograd.graph import Node
 Shape = tuple[int, ...]
 
 _RESHAPES = re.compile(r"^(View|UnsafeView|Reshape|ReshapeAlias|Squeeze|Unsqueeze)Backward\w*$")
-_TURNS = re.compile(r"^(Permute|Transpose)Backward\d*$")
-_SAME_AXES = re.compile(r"^(Slice|Upsample|\w*Pool|ConstantPad|ReflectionPad|ReplicationPad)")
+_TURNS = re.compile(r"^(Permute|Transpose|Stack)Backward\d*$")
+_SAME_AXES = re.compile(r"^(Slice|Cat|Upsample|\w*Pool|(Constant|Reflection|Replication)Pad)")
 _MAKERS = {
-    re.compile(r"^(Addmm|Mm|Bmm|Baddbmm|\w*Linear)Backward\d*$"): -1,
-    re.compile(r"^\w*Conv\w*Backward\d*$"): 1,
+    re.compile(r"^(Addmm|Mm|Bmm|Baddbmm|\w*Linear|\w*Rnn\w*)Backward\d*$"): -1,
+    re.compile(r"^(\w*Conv\w*|PixelShuffle)Backward\d*$"): 1,
 }
 """Layers, and the axis along which they make their outputs."""
 _MOST_NODES = 40
@@ -58,6 +58,8 @@ def scramble(scores: Tensor) -> Scramble | None:
     if first == len(nodes):
         return None
     shapes = [_shape(node) for node in nodes[first - 1 :]]
+    if math.prod(shapes[0]) != scores.numel():  # One of several outputs, and not the first.
+        return None
     classes = scores.shape[1]
     axis = _axis_made(nodes[:first])
     if axis is not None and shapes[0][axis] == classes:
@@ -130,17 +132,21 @@ def _axis_made(nodes: Sequence[Node]) -> int | None:
 
 
 def _turned(node: Node, axis: int) -> int:
-    """Where an axis is after a permutation."""
+    """Where an axis is after a permutation, or behind a new axis."""
     count = len(_shape(node))
-    saved = {name: getattr(node, name) for name in dir(node) if name.startswith("_saved_dim")}
-    if "_saved_dims" in saved:
-        return [_signed(dim) % count for dim in saved["_saved_dims"]].index(axis)
-    one, other = (_signed(saved[f"_saved_dim{number}"]) % count for number in (0, 1))
-    return {one: other, other: one}.get(axis, axis)
+    names = ("_saved_dims", "_saved_dim", "_saved_dim0", "_saved_dim1")
+    dims, new, one, other = (_dims(getattr(node, name, ()), count) for name in names)
+    if dims:
+        return dims.index(axis)
+    if new:
+        return axis + (axis >= new[0])
+    return {one[0]: other[0], other[0]: one[0]}.get(axis, axis)
 
 
-def _signed(dim: int) -> int:
-    return dim - 2**64 if dim >= 2**63 else dim  # Negative ones are told without their sign.
+def _dims(saved: int | Sequence[int], count: int) -> list[int]:
+    """Dimensions counted from the first; negative ones are told without their sign."""
+    dims = [saved] if isinstance(saved, int) else saved
+    return [(dim - 2**64 if dim >= 2**63 else dim) % count for dim in dims]
 
 
 def _broken(nodes: Sequence[Node], shapes: Sequence[Shape], axis: int) -> Scramble | None:

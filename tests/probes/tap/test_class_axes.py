@@ -25,9 +25,9 @@ def convolved(inputs: Tensor, classes: int = 3, size: int = 3) -> Tensor:
     return scores
 
 
-def stacked(inputs: Tensor) -> Tensor:
+def stacked(inputs: Tensor, dim: int = 1) -> Tensor:
     layer = nn.Linear(5, 3)
-    return torch.stack([layer(step) for step in inputs.unbind(1)], 1)
+    return torch.stack([layer(step) for step in inputs.unbind(1)], dim)
 
 
 MIXED = {
@@ -47,6 +47,14 @@ MIXED = {
     "recurrent": (nn.LSTM(5, 3, batch_first=True)(WORDS)[0].reshape(4, 3, 7), 2),
     "einsum": (torch.einsum("btd,cd->btc", WORDS, scored(torch.ones(3, 5), 5)).reshape(4, 3, 7), 2),
     "stacked": (stacked(WORDS).view(4, 3, 7), 2),
+    "stacked, a multiple of the classes": (stacked(LONGER).view(4, 3, 9), 2),
+    "stacked before the batch": (stacked(LONGER, 0).view(9, 3, 4), 2),
+    "joined, a multiple of the classes": (
+        torch.cat([scored(LONGER[:, :5]), scored(LONGER[:, 5:])], 1).view(4, 3, 9),
+        2,
+    ),
+    "recurrent, a multiple of the classes": (nn.LSTM(5, 3)(LONGER)[0].reshape(4, 3, 9), 2),
+    "pixels shuffled": (nn.PixelShuffle(3)(convolved(IMAGE, 27)).view(-1, 3), 1),
     "convolution": (convolved(WORDS).view(-1, 3), 1),
     "image": (convolved(IMAGE).reshape(-1, 3), 1),
     "width is a multiple of the classes": (convolved(IMAGE, 2).view(-1, 2), 1),
@@ -90,6 +98,7 @@ WELL = {
     "there and back": scored(WORDS).flatten(1).view(4, 7, 3).transpose(1, 2),
     "no gradient": torch.randn(4, 7, 3).view(4, 3, 7),
     "a vector": scored(WORDS[0, 0]),
+    "one part of two": scored(WORDS, 13).split([6, 7], -1)[1].reshape(-1, 7),
     "picked": scored(WORDS)[torch.rand(4, 7) < 2],
 }
 
