@@ -31,12 +31,13 @@ class ScrambledAxes(Probe):
     Rule:
         The autograd graph leads from the input of the loss to the layer that made it. In four of
         five probed steps, three at least, the axis along which the layer made its outputs is as
-        long as the loss has classes, and from some reshape on it is no axis any more, not even a
-        part of one; permuting and transposing moves it, and splitting or joining other axes leaves
-        it. Where the layer is not known, each class axis of the loss must cut across the axes of
-        what was reshaped. Classes that are whole axes of it (positions to choose from) are meant,
-        and so are outputs that are split into parts. That is a bug that nobody writes on purpose:
-        severity 0.9.
+        long as the loss has classes, and from some reshape on it is no axis any more; permuting and
+        transposing moves it, and splitting or joining other axes leaves it. Where positions are as
+        many as classes, it is a reshape to the same shape that leaves it where the loss has
+        positions. Where the layer is not known, what the loss takes for classes must cut across
+        the axes of what was reshaped. Outputs that are split into parts are meant, and so are
+        positions to choose from, even as many as there are classes. No reading of the numbers
+        makes sense of the rest: severity 0.9.
 
     Example:
         bad: ``F.cross_entropy(logits.view(batch, classes, length), labels)``

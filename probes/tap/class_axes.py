@@ -20,6 +20,7 @@ _MAKERS = {
     re.compile(r"^(\w*Conv\w*|PixelShuffle)Backward\d*$"): 1,
 }
 """Layers, and the axis along which they make their outputs."""
+_PAIRS = re.compile(r"^(Bmm|Baddbmm)Backward")
 _MOST_NODES = 40
 
 
@@ -63,7 +64,9 @@ def scramble(scores: Tensor) -> Scramble | None:
     classes = scores.shape[1]
     axis = _axis_made(nodes[:first])
     if axis is not None and shapes[0][axis] == classes:
-        return _broken(nodes[first:], shapes, axis)
+        found = _broken(nodes[first:], shapes, axis)
+        is_pair = _PAIRS.match(nodes[0].name())
+        return found if found or is_pair else _unmoved(nodes[first:], shapes, axis)
     for axis in dict.fromkeys((1, len(shapes[0]) - 1)):
         if len(shapes[0]) > 2 and shapes[0][axis] == classes and _cuts_across(shapes):
             return _broken(nodes[first:], shapes, axis)
@@ -152,7 +155,8 @@ def _dims(saved: int | Sequence[int], count: int) -> list[int]:
 def _broken(nodes: Sequence[Node], shapes: Sequence[Shape], axis: int) -> Scramble | None:
     """The reshape from which on the axis is none any more, up to the loss."""
     places = [axis_after(shapes[0], axis, shape) for shape in shapes]
-    if places[-1] is not None or _is_of_whole_axes(shapes):
+    as_many = math.prod(shapes[0][1:]) == shapes[0][axis] ** 2
+    if places[-1] is not None or as_many:  # Positions may be what there is to choose from.
         return None
     last = max(number for number, place in enumerate(places) if place is not None)
     found = places[last]
@@ -160,11 +164,18 @@ def _broken(nodes: Sequence[Node], shapes: Sequence[Shape], axis: int) -> Scramb
     return Scramble(nodes[last], found, shapes[last], shapes[last + 1])
 
 
-def _is_of_whole_axes(shapes: Sequence[Shape]) -> bool:
-    """Whether what the loss takes for classes are one or more axes of before: the positions."""
-    given, made = shapes[0], shapes[-1]
-    ends = {math.prod(given[place:]) for place in range(len(given) + 1)}
-    return {math.prod(made[1:]), math.prod(made[2:])} <= ends
+def _unmoved(nodes: Sequence[Node], shapes: Sequence[Shape], axis: int) -> Scramble | None:
+    """A reshape to the same shape, where positions are as many as classes and are taken for them.
+
+    A loss that is to choose a position has no need of it.
+    """
+    if axis_after(shapes[0], axis, shapes[-1]) in (1, None):
+        return None
+    for node, given, made in zip(nodes, shapes, shapes[1:], strict=False):
+        found = axis_after(shapes[0], axis, made)
+        if given == made and found is not None and _RESHAPES.match(node.name()):
+            return Scramble(node, found, given, made)
+    return None
 
 
 def _cuts_across(shapes: Sequence[Shape]) -> bool:

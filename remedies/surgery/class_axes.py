@@ -48,31 +48,34 @@ class MovedClassAxis:
         if getattr(func, "__name__", "") not in RESHAPES or not is_dense_float(given):
             return NotImplemented
         line = self._here()
-        evaluated = bool(self._known) and not torch.is_grad_enabled() and not self._inside()
-        if line not in self._lines and not evaluated:
+        named = line if line in self._lines else None
+        if named is None and not self._is_evaluated():
             return NotImplemented
         result = func(*args, **kwargs)
-        axis = self._axis(given, result)
+        axis = self._axis(given, result, named is not None)
         if axis is None:
             return NotImplemented
-        if line is not None and line in self._lines:
-            self._tell(line, f"axis {axis} of {tuple(given.shape)} moved, not reshaped")
+        if named is not None:
+            self._tell(named, f"axis {axis} of {tuple(given.shape)} moved, not reshaped")
         return _moved(given, axis, result)
 
-    def _axis(self, given: Tensor, made: Tensor) -> int | None:
-        """The axis of the classes where a reshape mixes it with others."""
+    def _is_evaluated(self) -> bool:
+        return bool(self._known) and not torch.is_grad_enabled() and not self._inside()
+
+    def _axis(self, given: Tensor, made: Tensor, is_named: bool) -> int | None:
+        """The axis of the classes where a reshape mixes it with others, or leaves it behind."""
         if made.requires_grad:
             found = scramble(made)
             if found is None or found.node is not made.grad_fn:
                 return None
             self._known.add((given.dim(), found.axis, made.dim(), made.shape[1]))
             return found.axis
-        for dims, axis, after, classes in self._known:
-            if (given.dim(), made.dim()) == (dims, after) and (
-                given.shape[axis] == made.shape[1] == classes
-            ):
-                broken = axis_after(tuple(given.shape), axis, tuple(made.shape)) is None
-                return axis if broken else None
+        for dims, axis, others, classes in self._known:
+            if (given.dim(), made.dim()) != (dims, others):
+                continue
+            if given.shape[axis] == made.shape[1] == classes:
+                after = axis_after(tuple(given.shape), axis, tuple(made.shape))
+                return axis if after is None or (is_named and after != 1) else None
         return None
 
 

@@ -73,6 +73,10 @@ def reshaped(scores: Tensor, tags: Tensor) -> Tensor:
     return nn.CrossEntropyLoss()(scores, target=tags)
 
 
+def idle(scores: Tensor, tags: Tensor) -> Tensor:
+    return functional.cross_entropy(scores.view(4, 5, -1), tags)
+
+
 def flattened(scores: Tensor, tags: Tensor) -> Tensor:
     return functional.nll_loss(scores.log_softmax(1).reshape(-1, 3), tags.view(-1))
 
@@ -87,6 +91,7 @@ def flat_rows(scores: Tensor, tags: Tensor) -> Tensor:
         (viewed, last_right, linear),
         (reshaped, last_right, linear),
         (flat_rows, last_right, linear),
+        (idle, last_right, lambda: nn.Linear(5, 5)),
         (flattened, second_right, convolution),
     ],
 )
@@ -111,6 +116,7 @@ def test_an_evaluation_on_another_line_is_put_right_as_well(treat: Any) -> None:
             return functional.cross_entropy(scores.view(4, 3, 5), tags)
         other = scores.new_zeros(4, 5, 6)
         assert torch.equal(other.view(4, 6, 5), other.reshape(4, 6, 5)), "of another kind"
+        assert torch.equal(scores.view(4, 5, 3), scores), "nothing is mixed"
         value = functional.cross_entropy(scores.view(4, 3, 5), tags)
         found = value.item(), last_right(scores, tags).item(), scores.view(2, 30)[0, 1].item()
         values.append((*found[:2], found[2] - scores[0, 0, 1].item()))
@@ -119,6 +125,17 @@ def test_an_evaluation_on_another_line_is_put_right_as_well(treat: Any) -> None:
     treat(lambda: trained(loss, linear), (action(line_of(loss, 2)),))
     assert len(values) == 5
     assert all(abs(one - other) < 1e-5 and rest == 0 for one, other, rest in values)
+
+
+def test_an_evaluation_that_keeps_the_axes_stays_as_it_is(treat: Any) -> None:
+    def loss(scores: Tensor, tags: Tensor) -> Tensor:
+        if torch.is_grad_enabled():
+            return functional.cross_entropy(scores.view(4, 5, -1), tags)
+        assert torch.equal(scores.view(4, 5, 5), scores)
+        return last_right(scores, tags)
+
+    _, trace = treat(lambda: trained(loss, lambda: nn.Linear(5, 5)), (action(line_of(loss, 2)),))
+    assert trace.applied
 
 
 @pytest.mark.parametrize(("loss", "layer"), [(last_right, linear), (second_right, convolution)])
