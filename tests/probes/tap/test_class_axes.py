@@ -59,6 +59,8 @@ MIXED = {
     "image": (convolved(IMAGE).reshape(-1, 3), 1),
     "width is a multiple of the classes": (convolved(IMAGE, 2).view(-1, 2), 1),
     "enlarged": (functional.interpolate(convolved(IMAGE), scale_factor=2).view(-1, 3), 1),
+    "of unknown axes": (scored(WORDS)[torch.tensor([0, 0])].view(2, 3, 7), 2),
+    "counted from the end": (scored(LONGER).transpose(-1, 1).reshape(-1, 3), 1),
     "as many columns as classes": (convolved(IMAGE, 6).view(-1, 6), 1),
     "as many words as classes": (scored(WORDS, 7).view(4, 7, -1), 2),
     "flattened twice": (convolved(IMAGE).flatten(2).view(-1, 3), 1),
@@ -104,6 +106,7 @@ WELL = {
     "no gradient": torch.randn(4, 7, 3).view(4, 3, 7),
     "a vector": scored(WORDS[0, 0]),
     "one part of two": scored(WORDS, 13).split([6, 7], -1)[1].reshape(-1, 7),
+    "of unknown axes": scored(LONGER)[torch.tensor([0, 0])].view(2, 3, 9),
     "picked": scored(WORDS)[torch.rand(4, 7) < 2],
 }
 
