@@ -127,6 +127,18 @@ def test_an_evaluation_on_another_line_is_put_right_as_well(treat: Any) -> None:
     assert all(abs(one - other) < 1e-5 and rest == 0 for one, other, rest in values)
 
 
+def test_what_a_model_reshapes_in_evaluation_is_its_own(treat: Any) -> None:
+    class Own(nn.Linear):
+        def forward(self, inputs: Tensor) -> Tensor:
+            scores = super().forward(inputs)
+            if not torch.is_grad_enabled():
+                assert torch.equal(scores.view(4, 3, 5).flatten(), scores.flatten())
+            return scores
+
+    _, trace = treat(lambda: trained(viewed, lambda: Own(5, 3)), (action(line_of(viewed)),))
+    assert trace.applied
+
+
 def test_an_evaluation_that_keeps_the_axes_stays_as_it_is(treat: Any) -> None:
     def loss(scores: Tensor, tags: Tensor) -> Tensor:
         if torch.is_grad_enabled():

@@ -101,7 +101,7 @@ WELL = {
     "one position": convolved(WORDS[:, :, :1]).view(-1, 3),
     "one pixel": nn.Conv2d(2, 3, 6)(IMAGE).view(-1, 3),
     "one word": scored(WORDS[:, :1]).view(4, 3, 1),
-    "one class": scored(WORDS, 1).view(4, 1, 7),
+    "one class": convolved(WORDS, 1).view(-1, 1),
     "there and back": scored(WORDS).flatten(1).view(4, 7, 3).transpose(1, 2),
     "no gradient": torch.randn(4, 7, 3).view(4, 3, 7),
     "a vector": scored(WORDS[0, 0]),
