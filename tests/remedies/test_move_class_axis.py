@@ -161,6 +161,17 @@ def test_another_line_is_left_alone_in_training(treat: Any) -> None:
     assert not trace.applied and same(model, trained(viewed, linear))
 
 
+def test_of_two_lines_the_named_one_is_changed_in_training(treat: Any) -> None:
+    def both(scores: Tensor, tags: Tensor) -> Tensor:
+        return functional.cross_entropy(scores.view(4, 3, 5), tags) + viewed(scores, tags)
+
+    def half(scores: Tensor, tags: Tensor) -> Tensor:
+        return last_right(scores, tags) + viewed(scores, tags)
+
+    model, _ = treat(lambda: trained(both, linear), (action(line_of(both)),))
+    assert same(model, trained(half, linear))
+
+
 def test_the_targets_are_the_lines_of_the_reshapes() -> None:
     rows = [[f"train.py:{line}", "scramble.classes", 3.0] for line in (4, 7)]
     trace = Trace.of([{"event": "signals", "step": 1, "phase": "train", "rows": rows}])
