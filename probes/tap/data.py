@@ -13,6 +13,7 @@ from probes.tap.locate import Sources
 from probes.tap.loss_inputs import LossInputWatch
 from probes.tap.losses import LossWatch
 from probes.tap.modules import ModuleTree
+from probes.tap.scrambles import ScrambleWatch
 from probes.tap.shared_samples import SharedSampleWatch
 from probes.tap.statistics import Collector
 from probes.tap.targets import TargetWatch
@@ -38,6 +39,7 @@ class DataWatch:
             BroadcastWatch(sources, calls, losses, collector),
             LossInputWatch(sources, tree, calls, collector),
             LabelWatch(sources, calls, collector),
+            ScrambleWatch(sources, calls, collector),
         )
         self.watches = (*self._evaluated, *trained)
 

@@ -310,6 +310,20 @@ def shapes_and_activations_at_odds() -> nn.Module:
     return model
 
 
+def classes_and_positions_mixed() -> nn.Module:
+    torch.manual_seed(11)
+    model = nn.Sequential(nn.Conv1d(2, 8, 3), nn.ReLU(), nn.Dropout(0.2), nn.Conv1d(8, 3, 1))
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    for _ in range(20):
+        scores, labels = model(torch.randn(6, 2, 9)), torch.randint(3, (6, 7))
+        loss = functional.cross_entropy(scores.view(-1, 3), labels.view(-1))
+        turned = scores.transpose(1, 2).log_softmax(-1).reshape(6, 3, 7)
+        optimizer.zero_grad()
+        (loss + functional.nll_loss(turned, labels)).backward()
+        optimizer.step()
+    return model
+
+
 class Recurrent(nn.Module):
     """Recurrent layers of all kinds, activations in place, a root and a logarithm."""
 
@@ -352,6 +366,7 @@ PROGRAMS = [
     compiled_as_a_whole,
     clipped_groups,
     shapes_and_activations_at_odds,
+    classes_and_positions_mixed,
     recurrent_with_touchy_functions,
 ]
 
