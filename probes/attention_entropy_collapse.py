@@ -73,7 +73,7 @@ class AttentionEntropyCollapse(Probe):
     def read(self, trace: Trace, metric: Objective | None = None) -> Iterable[Symptom]:
         """See `Probe.read`."""
         places = [where for where in trace.places("attention.entropy") if _is_told(trace, where)]
-        twice = [where for where in places if _always(trace, where, "twice")]
+        twice = [where for where in places if takes_weights(trace, where)]
         places = [where for where in places if where not in twice]
         across = [where for where in places if _always(trace, where, "across")]
         sharp = [where for where in places if where not in across and _is_sharp(trace, where)]
@@ -118,11 +118,15 @@ _ONE_HOT = (
 )
 _UNIFORM = "gives all of {keys:.0f} keys the same weight: scores spread by {scale:.2g}"
 _ACROSS = "takes the softmax along another axis than the one that the product with values sums over"
-
 _TWICE = (
     "takes the softmax of what is a softmax's result already: the largest of {keys:.0f} weights is "
     "{top:.2f}; apply it once"
 )
+
+
+def takes_weights(trace: Trace, where: str) -> bool:
+    """Whether the softmax of an attention is given what is a softmax's result already."""
+    return _always(trace, where, "twice")
 
 
 def _is_told(trace: Trace, where: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from probes.attention_entropy_collapse import takes_weights
 from probes.symptom import Symptom
 from probes.trace import Trace
 from remedies.base import Remedy
@@ -56,7 +57,8 @@ class ScaleAttention(Remedy):
     def targets(self, symptoms: Iterable[Symptom], trace: Trace) -> Iterable[str]:
         """All places at once whose scores are as large as those that the symptoms name."""
         named = [symptom for symptom in symptoms if symptom.where in trace.attentions]
-        places = list(trace.attentions)
+        places = [where for where in trace.attentions if not takes_weights(trace, where)]
+        named = [symptom for symptom in named if symptom.where in places]
         if named:
             scales = {w: _first_scale(trace, w) for w in places}
             least = min(scales[symptom.where] for symptom in named) / 4

@@ -1,4 +1,4 @@
-"""Calls another function at a line."""
+"""Calls another function at a line, or none."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def scale(file: SourceFile, line: int, operation: str, factor: float) -> None:
     Raises:
         Unwritable: There is not exactly one such call on the line.
     """
-    target = _argument(file, line, operation)
+    _, target = _call(file, line, operation)
     code = file.code(target)
     if "#" in code:
         raise Unwritable("there is a comment in the argument")
@@ -99,12 +99,30 @@ def scale(file: SourceFile, line: int, operation: str, factor: float) -> None:
     file.edit(target, lambda _: scaled if alone else _enclosed(scaled))
 
 
-def _argument(file: SourceFile, line: int, operation: str) -> cst.BaseExpression:
-    """The first argument of the one call at a line; of a method, what it is called on."""
+def drop(file: SourceFile, line: int, operation: str) -> None:
+    """Leave out a function at a line: what it is given stays.
+
+    Args:
+        file: The file.
+        line: Line of the call.
+        operation: Name of a function of torch that is also known as a method.
+
+    Raises:
+        Unwritable: There is not exactly one such call on the line.
+    """
+    call, argument = _call(file, line, operation)
+    if "#" in file.code(call):
+        raise Unwritable("there is a comment in the call")
+    alone = isinstance(next(file.above(call)), cst.Arg | cst.Assign | cst.Return)
+    file.edit(call, lambda _: argument if alone else _enclosed(argument))
+
+
+def _call(file: SourceFile, line: int, operation: str) -> tuple[cst.Call, cst.BaseExpression]:
+    """The one call at a line, and its first argument; of a method, what it is called on."""
     names = (f"torch.{operation}", f"torch.nn.functional.{operation}")
     named = [call for name in names for call in calls_at(file, line, name)]
     methods = [
-        call.func.value
+        (call, call.func.value)
         for call in file.nodes(cst.Call)
         if isinstance(call.func, cst.Attribute)
         and file.lines(call.func)[1] == line
@@ -118,7 +136,7 @@ def _argument(file: SourceFile, line: int, operation: str) -> cst.BaseExpression
     first = named[0].args[0] if named[0].args else None
     if first is None or first.star or first.keyword:
         raise Unwritable(f"the argument of {operation} cannot be told")
-    return first.value
+    return named[0], first.value
 
 
 def _enclosed(node: cst.BaseExpression) -> cst.BaseExpression:

@@ -1,4 +1,4 @@
-"""R603, R605 and R606: skip connections, scores of attention, spread of an output."""
+"""R603 and R605 to R607: skip connections, scores of attention, spread of an output."""
 
 from __future__ import annotations
 
@@ -95,6 +95,34 @@ def test_scores_are_scaled_however_attention_is_written(treat, way) -> None:
     assert not torch.allclose(model.out, program().out, atol=1e-4)
 
 
+@pytest.mark.parametrize("way", ["function", "module"])
+def test_a_second_softmax_is_left_out(treat, way) -> None:
+    def program(times: int = 2) -> nn.Module:
+        torch.manual_seed(0)
+        model, weigh = nn.Linear(8, 8), nn.Softmax(-1)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        x = torch.randn(3, 5, 8)
+        for _ in range(4):
+            weights = weigh(model(x) @ x.mT)
+            if times == 2:
+                weights = weigh(weights) if way == "module" else torch.softmax(weights, 2)
+            loss = (weights @ x).square().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        return model
+
+    _, observed = treat(program, ())
+    where = next(iter(observed.attentions))
+    symptom = Symptom(code="P704", name="x", severity=1, where=where, message="")
+    (target,) = remedies["softmax-once"].targets([symptom], observed)
+    assert not list(remedies["scale-attention"].targets([symptom], observed))
+    model, trace = treat(program, (act("softmax-once", target),))
+    assert [event["target"] for event in trace.applied] == [target]
+    assert torch.equal(model.weight, program(1).weight)
+    assert not torch.equal(model.weight, program().weight)
+
+
 def test_the_first_factor_brings_the_first_scores_to_one() -> None:
     symptom = Symptom(
         code="P704", name="x", severity=1, where="a", message="", evidence={"first_scale": 40.0}
@@ -131,3 +159,4 @@ def test_an_output_is_standardised_over_the_batch(treat) -> None:
 def test_targets_of_a_trace_without_a_stack() -> None:
     assert list(remedies["add-skip"].targets([], Trace())) == []
     assert list(remedies["scale-attention"].targets([], Trace())) == []
+    assert list(remedies["softmax-once"].targets([], Trace())) == []

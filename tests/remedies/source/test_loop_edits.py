@@ -119,6 +119,26 @@ def test_scores_before_a_softmax(rewrite, call, after) -> None:
             rewrite(text.format(call), "R605", target, factor=0.125)
 
 
+@pytest.mark.parametrize(
+    ("line", "after"),
+    [
+        ("w = F.softmax(q @ k, dim=-1)", "w = q @ k"),
+        ("w = (q @ k).softmax(-1)", "w = (q @ k)"),
+        ("w = F.softmax(q @ k, dim=-1)[0]", "w = (q @ k)[0]"),
+        ("w = f(scores.softmax(-1))", "w = f(scores)"),
+    ],
+)
+def test_a_softmax_is_left_out(rewrite, line, after) -> None:
+    text = "from torch.nn import functional as F\n{0}\n"
+    assert rewrite(text.format(line), "R607", "softmax@train.py:2") == text.format(after)
+
+
+@pytest.mark.parametrize("line", ["w = x.softmax(0).softmax(-1)", "w = self.weigh(x)"])
+def test_a_softmax_that_is_not_clear_is_not_left_out(rewrite, line) -> None:
+    with pytest.raises(Unwritable):
+        rewrite(f"{line}\n", "R607", "softmax@train.py:1")
+
+
 def test_a_model_that_nobody_initialises_is_when_it_is_made(rewrite, facts) -> None:
     text = "from torch import nn\n\nmodel = Net(8)\nprint(model)\n"
     trace = facts({"Net": ("Net", 3), "one": ("Linear", 3), "two": ("Conv2d", 3)})
