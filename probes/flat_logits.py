@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from probes import _crawl, _places, _progress, _series
+from probes import _crawl, _knowledge, _optimizers, _places, _progress, _series
 from probes.base import Probe
 from probes.objective import Objective
+from probes.series import Series
 from probes.symptom import Symptom
 from probes.trace import Trace
 
 _NAMES = ("loss", "equal_loss", "best_loss", "factor", "spread")
 _REACHED = 0.25
 _NATS = 1.0
-_KNOWN = 0.5
-_GROWS = 0.15
+_HELD = 2 / 3
 _PERSISTS = 0.8
 _FEWEST_POINTS = 4
 _OBSERVED = 0.3
@@ -41,12 +41,11 @@ class FlatLogits(Probe):
         that cosines alone can give: the right class is less than e times as likely as any. The
         least that a factor gives is half of the entropy of the labels or less (where all labels are
         the same, as with the positive pair in the first place: of what equal logits give), so that
-        the ranking is largely right. And something holds the scale: from its middle to its end, the
-        run spreads the logits by less than 15 % (logits that start at nothing and grow with every
-        step spread by twice that or more at a constant or a linearly decayed rate, and by 16 % at
-        a cosine). Severity falls from 1 to 0.5 with the share of the way that is gone; 0.3
-        where a bounded metric has a fifth of its range or less to gain, or where steps are too
-        short for anything to be learned (P304).
+        the ranking is largely right. And something holds the scale: from the middle of the run
+        to its end, the logits grow by less than two thirds of what the sum of all learning rates so
+        far grows by, with which all grows that each step adds to. Severity falls from 1 to 0.5
+        with the share of the way that is gone; 0.3 where a bounded metric has a fifth of its range
+        or less to gain, or where steps are too short for anything to be learned (P304).
 
     Example:
         bad: ``F.cross_entropy(F.normalize(a) @ F.normalize(b).T, pairs)``
@@ -62,7 +61,7 @@ class FlatLogits(Probe):
 
     code = "P705"
     name = "flat-logits"
-    signals = (*(f"logits.{name}" for name in _NAMES), "label.entropy")
+    signals = (*(f"logits.{name}" for name in _NAMES), "label.entropy", "optimizer.lr")
 
     def read(self, trace: Trace, metric: Objective | None = None) -> Iterable[Symptom]:
         """See `Probe.read`."""
@@ -95,7 +94,7 @@ def _flat(trace: Trace) -> list[str]:
     return [
         where
         for where in trace.places("logits.loss")
-        if _is_flat(trace, where) and _is_known(trace, where) and _is_held(trace, where)
+        if _is_flat(trace, where) and _knowledge.in_order(trace, where) and _is_held(trace, where)
     ]
 
 
@@ -109,17 +108,30 @@ def _is_flat(trace: Trace, where: str) -> bool:
     return len(flat) >= _FEWEST_POINTS and sum(flat) >= _PERSISTS * len(flat)
 
 
-def _is_known(trace: Trace, where: str) -> bool:
-    best, equal = _late(trace, where, "best_loss"), _late(trace, where, "equal_loss")
-    entropy = _series.second_half(trace.signal("train", where, "label.entropy"), trace.steps)
-    return best is not None and best <= _KNOWN * (entropy or equal or 0.0)
-
-
 def _is_held(trace: Trace, where: str) -> bool:
-    shrunk = _series.relative_drop(
-        trace.signal("train", where, "logits.spread"), trace.steps, start=0.5
-    )
-    return shrunk is not None and -shrunk < _GROWS
+    """Whether the logits grow by less than two thirds as much as those that each step adds to."""
+    spread = trace.signal("train", where, "logits.spread")
+    travelled = _travelled(trace) or Series(spread.steps, spread.steps)
+    grown, free = _rise(trace, spread), _rise(trace, travelled)
+    return grown is not None and free is not None and grown < _HELD * free
+
+
+def _rise(trace: Trace, series: Series) -> float | None:
+    shrunk = _series.relative_drop(series, trace.steps, start=0.5)
+    return None if shrunk is None else -shrunk
+
+
+def _travelled(trace: Trace) -> Series | None:
+    """The learning rates of all steps so far, added up; None where no optimizer tells them."""
+    groups = _optimizers.groups(trace)
+    if not groups:
+        return None
+    found, total, before = Series(), 0.0, 0
+    for step, rate in trace.signal("train", groups[0], "optimizer.lr").finite:
+        total += rate * (step - before)
+        before = step
+        found.append(step, total)
+    return found
 
 
 def _gone(loss: float, equal: float, best: float) -> float:

@@ -32,7 +32,7 @@ def sharpness(scores: Tensor, labels: Tensor) -> dict[str, Tensor]:
     """
     classes = scores.shape[1]
     most = max(_FEWEST_ROWS, _MOST_NUMBERS // classes)
-    stride = max(1, -(-len(labels) // most))
+    stride = max(1, -(-len(labels) // most)) | 1
     rows, wanted = scores[::stride].float(), labels[::stride]
     if not wanted.numel() or classes < 2:
         return {}

@@ -11,12 +11,14 @@ from remedies.source.numbers import times
 
 _LOGITS = ("cross_entropy", "CrossEntropyLoss")
 _LOGARITHMS = ("nll_loss", "NLLLoss")
+_FUNCTIONS = ("torch.log_softmax", "torch.nn.functional.log_softmax")
 
 
 def scale(file: SourceFile, line: int, factor: float) -> None:
     """Multiply what each cross-entropy at a line is given.
 
-    Logarithms of probabilities are normalised again.
+    Of logarithms of probabilities it is what they are made of; where the line does not tell, they
+    are multiplied and normalised again.
 
     Args:
         file: The file.
@@ -31,10 +33,22 @@ def scale(file: SourceFile, line: int, factor: float) -> None:
         raise Unwritable(f"{file.path}:{line} does not call a cross-entropy of torch")
     for loss in losses:
         scores = loss.operand(0)
-        code = times(file.code(scores), factor)
-        if loss.kind in _LOGARITHMS:
-            code = f"({code}).log_softmax(1)"
-        _put(file, scores, code)
+        if loss.kind in _LOGITS:
+            _put(file, scores, times(file.code(scores), factor))
+        else:
+            _scale_logarithms(file, scores, factor)
+
+
+def _scale_logarithms(file: SourceFile, scores: cst.BaseExpression, factor: float) -> None:
+    match scores:
+        case cst.Call(func=function, args=[cst.Arg(value=logits, keyword=None, star=""), *_]) if (
+            file.imported(function) in _FUNCTIONS
+        ):
+            _put(file, logits, times(file.code(logits), factor))
+        case cst.Call(func=cst.Attribute(value=logits, attr=cst.Name("log_softmax"))):
+            _put(file, logits, f"({times(file.code(logits), factor)})")
+        case _:
+            _put(file, scores, f"({times(file.code(scores), factor)}).log_softmax(1)")
 
 
 def _put(file: SourceFile, node: cst.BaseExpression, code: str) -> None:
