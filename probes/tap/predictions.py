@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from probes._loss_functions import BINARY, CATEGORICAL
+from probes._loss_functions import BINARY
 from probes.tap.calls import CallLog
 from probes.tap.dense import is_dense
 from probes.tap.locate import Sources
@@ -42,8 +42,8 @@ class PredictionWatch:
     Args:
         sources: Tells the user's line that computes the loss: that is where.
         calls: Tells of the calls.
-        collector: Takes what `class_statistics` and, in training, `Priors` say; of a softmax and
-            its labels, what `sharpness` says, too.
+        collector: Takes what `class_statistics` and, in training, `Priors` say; where the
+            labels are numbers of classes, what `sharpness` says, too.
     """
 
     def __init__(self, sources: Sources, calls: CallLog, collector: Collector) -> None:
@@ -87,7 +87,7 @@ class PredictionWatch:
                     found.pop(name, None)  # What scores they are is not known.
             elif scores.requires_grad:
                 found |= self._priors.recalls(where, rows, classes)
-                if name in CATEGORICAL and not labels.is_floating_point():
+                if not labels.is_floating_point():
                     found |= sharpness(rows, classes)
         self._collector.add("train" if scores.requires_grad else "eval", where, found)
 
