@@ -62,6 +62,19 @@ def skill(trace: Trace) -> tuple[str, float] | None:
     return max(found, key=lambda one: one[1], default=None)
 
 
+def in_order(trace: Trace, where: str) -> bool:
+    """Whether logits know most of the labels of a loss, if only their scale were another one.
+
+    That is so where the least loss that one factor on all of them gives is half of the entropy of
+    the labels or less. Where all labels are the same, as with the positive pair in the first place,
+    half of what equal logits give.
+    """
+    best = _late(trace, "train", where, "logits.best_loss")
+    entropy = _late(trace, "train", where, "label.entropy")
+    blank = entropy or _late(trace, "train", where, "logits.equal_loss")
+    return best is not None and blank is not None and best <= LITTLE * blank
+
+
 def knows_nothing(trace: Trace) -> bool:
     """Whether the model predicts no better than a constant; of several losses, all say so."""
     shares = unknown(trace)

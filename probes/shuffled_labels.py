@@ -33,7 +33,8 @@ class ShuffledLabels(Probe):
         probed steps or more), in the median 0.7 times as many have another label than before as
         would if labels were dealt at random; the labels themselves come again, too (four of five),
         which the moving targets of reinforcement learning or a teacher do not; and training knows
-        nothing: its loss is no better than 0.85 of what the mean or the shares of the labels give.
+        nothing: its loss is no better than 0.85 of what the mean or the shares of the labels give,
+        and no factor on the logits takes it to half of that (see P705).
         Batches that have a sample twice (words, states of a grid) are left alone. Labels that do
         not fit, but stay the same, cannot be told from hard ones. Severity 0.95.
 
@@ -66,10 +67,11 @@ class ShuffledLabels(Probe):
             if _middle(trace, key, "pairs.recurring") < _RECURRING or unknown is None:
                 continue
             loss, _, made = (*key.split("|"), "", "")[:3]
+            learned = unknown < _KNOWS_NOTHING or _knowledge.in_order(trace, loss)
             yield Symptom(
                 code=self.code,
                 name=self.name,
-                severity=0.95 if unknown >= _KNOWS_NOTHING else 0.3,
+                severity=0.3 if learned else 0.95,
                 where=_places.term_at(trace, loss),
                 source=(key.split("|")[-1] or loss) if ":" in key else None,
                 step=changed.steps[0],

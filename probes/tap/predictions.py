@@ -13,6 +13,7 @@ from probes.tap.calls import CallLog
 from probes.tap.dense import is_dense
 from probes.tap.locate import Sources
 from probes.tap.priors import Priors
+from probes.tap.sharpness import sharpness
 from probes.tap.statistics import Collector
 from probes.tap.unrecorded import unrecorded
 
@@ -41,7 +42,8 @@ class PredictionWatch:
     Args:
         sources: Tells the user's line that computes the loss: that is where.
         calls: Tells of the calls.
-        collector: Takes what `class_statistics` and, in training, `Priors` say.
+        collector: Takes what `class_statistics` and, in training, `Priors` say; where the
+            labels are numbers of classes, what `sharpness` says, too.
     """
 
     def __init__(self, sources: Sources, calls: CallLog, collector: Collector) -> None:
@@ -85,6 +87,8 @@ class PredictionWatch:
                     found.pop(name, None)  # What scores they are is not known.
             elif scores.requires_grad:
                 found |= self._priors.recalls(where, rows, classes)
+                if not labels.is_floating_point():
+                    found |= sharpness(rows, classes)
         self._collector.add("train" if scores.requires_grad else "eval", where, found)
 
 

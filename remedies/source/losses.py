@@ -56,12 +56,8 @@ class LossCall:
         return args[place].value
 
 
-def loss_at(file: SourceFile, line: int) -> LossCall:
-    """The loss of torch that a line computes.
-
-    Raises:
-        Unwritable: There is not exactly one, or it is not clear where it is made.
-    """
+def losses_at(file: SourceFile, line: int) -> list[LossCall]:
+    """The losses of torch that a line computes."""
     found = []
     for node in file.nodes(cst.Call):
         if file.lines(node.func)[1] == line or file.lines(node)[0] == line:
@@ -70,7 +66,16 @@ def loss_at(file: SourceFile, line: int) -> LossCall:
                 name = file.imported(made.func) or ""
                 kind = _kind(file, made) or name.removeprefix(_CLASSES)
                 found.append(LossCall(CallSite(file, node, name), CallSite(file, made, name), kind))
-    found = [each for each in found if each.call.node.args]
+    return [each for each in found if each.call.node.args]
+
+
+def loss_at(file: SourceFile, line: int) -> LossCall:
+    """The loss of torch that a line computes.
+
+    Raises:
+        Unwritable: There is not exactly one, or it is not clear where it is made.
+    """
+    found = losses_at(file, line)
     if len(found) != 1:
         raise Unwritable(f"{file.path}:{line} does not call one loss of torch")
     return found[0]
