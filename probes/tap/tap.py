@@ -39,6 +39,7 @@ from probes.tap.modules import ModuleTree
 from probes.tap.noise import NoiseWatch
 from probes.tap.noise_places import NoisePlaces
 from probes.tap.predictions import PredictionWatch
+from probes.tap.rounding import CastWatch
 from probes.tap.scale import ScaleWatch
 from probes.tap.settings import SettingsWatch
 from probes.tap.spread import SpreadWatch
@@ -115,6 +116,7 @@ class Tap:
         self.updates = UpdateWatch(self._collector)
         self.settings = SettingsWatch(sources, self._collector, emit)
         self.clipping = ClipWatch(sources, self._collector)
+        self.casts = CastWatch(sources, self._collector)
         self.noise = NoiseWatch(
             NoisePlaces(sources, self.tree), self.calls, self.losses, self._collector, emit
         )
@@ -177,6 +179,7 @@ class Tap:
             self._by_hand.install(),
             self.checkpoints.install(),
             self.clipping.install(),
+            self.casts.install(),
             self.data.install(),
             self.lifecycle.install(),
             self.frozen.install(),

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from probes.tap.rounding import HALF, lost_share, rounds_to_nearest
 from probes.tap.statistics import Collector
 from probes.tap.unrecorded import unrecorded
 
@@ -18,16 +19,21 @@ class UpdateWatch:
     Args:
         collector: Takes ``grad.norm``, ``weight.norm`` and ``update.norm`` of each parameter
             (Euclidean norms; the weight's is that before the step), and ``loss.promised``: by how
-            much the loss of the batch would fall if it went on as its gradient begins.
+            much the loss of the batch would fall if it went on as its gradient begins. Of those
+            in half precision, where an optimizer of torch makes the step, ``update.lost``, the
+            share of the gradient that is of elements which did not move; and ``update.elements``,
+            how many there are.
     """
 
     def __init__(self, collector: Collector) -> None:
         self._collector = collector
         self._before: list[tuple[str, Tensor, Tensor, Tensor]] = []
+        self._rounds = False
 
     @unrecorded()
     def before(self, optimizer: Optimizer, names: dict[int, str]) -> None:
         """Look at gradients and weights, and remember the weights."""
+        self._rounds = rounds_to_nearest(optimizer)
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         self.look_at([(p, p.grad) for p in parameters if p.grad is not None], names)
 
@@ -58,7 +64,16 @@ class UpdateWatch:
         device = products[0].device  # A model may be spread over several.
         promised = -torch.stack([product.sum().to(device) for product in products]).sum()
         self._collector.add("train", "loss", {"loss.promised": promised})
+        if self._rounds:
+            self._look_at_rounding()
         self._before = []
+
+    def _look_at_rounding(self) -> None:
+        for name, now, then, gradient in self._before:
+            if then.dtype in HALF:
+                lost = lost_share(then, now.detach(), gradient)
+                self._collector.add("train", name, {"update.lost": lost})
+                self._collector.add("train", name, {"update.elements": float(then.numel())})
 
     @property
     def changed(self) -> bool:

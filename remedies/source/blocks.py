@@ -1,4 +1,4 @@
-"""Statements at the head of a block, and the loops around a line."""
+"""Statements at the head of a block, and what is around or defined at a line."""
 
 from __future__ import annotations
 
@@ -89,3 +89,15 @@ def statement_at(file: SourceFile, line: int) -> cst.SimpleStatementLine:
         if first <= line <= last:
             return statement
     raise Unwritable(f"{file.path}:{line} is no statement")
+
+
+def forward_at(file: SourceFile, line: int) -> cst.FunctionDef:
+    """The ``forward`` that is defined at a line.
+
+    Raises:
+        Unwritable: There is none, or it is decorated.
+    """
+    for node in file.nodes(cst.FunctionDef):
+        if node.name.value == "forward" and file.lines(node)[0] == line and not node.decorators:
+            return node
+    raise Unwritable(f"no forward is defined at line {line}")

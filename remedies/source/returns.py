@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import libcst as cst
 
+from remedies.source.blocks import forward_at
 from remedies.source.errors import Unwritable
 from remedies.source.file import SourceFile
 from remedies.source.imports import functional_name
@@ -23,7 +24,7 @@ def wrap_return(file: SourceFile, line: int, function: str) -> None:
         Unwritable: It does not have exactly one return at its end, or something is in the way.
     """
     name = f"{functional_name(file)}.{function}"
-    statement = _only_return(file, _forward(file, line))
+    statement = _only_return(file, forward_at(file, line))
     value = statement.value
     if value is None or "#" in file.code(statement):
         raise Unwritable("it is not clear what forward returns")
@@ -32,13 +33,6 @@ def wrap_return(file: SourceFile, line: int, function: str) -> None:
         return file.edit(value, lambda _: wrapped)
     _name_the_result(file, statement, name)
     return None
-
-
-def _forward(file: SourceFile, line: int) -> cst.FunctionDef:
-    for node in file.nodes(cst.FunctionDef):
-        if node.name.value == "forward" and file.lines(node)[0] == line and not node.decorators:
-            return node
-    raise Unwritable(f"no forward is defined at line {line}")
 
 
 def _only_return(file: SourceFile, forward: cst.FunctionDef) -> cst.Return:

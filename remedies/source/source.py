@@ -12,6 +12,7 @@ from remedies.source import (
     functions,
     membership,
     modes,
+    precision,
     residuals,
     returns,
     sampling,
@@ -141,6 +142,15 @@ class Source(Files):
         """Give the two sides of the losses at these lines the same shape."""
         for place in places:
             shapes.align(*self.place(place))
+
+    def autocast_instead(self, place: str) -> None:
+        """Leave a model in float32 that is cast at a line, and compute it under autocast."""
+        file, line = self.place(place)
+        roots = [info for info in self.trace.modules.values() if info.parent is None]
+        if len(roots) != 1 or roots[0].defined is None:
+            raise Unwritable("there are several models, or none with a forward of its own")
+        dtype = precision.take_cast_out(file, line)
+        precision.put_under_autocast(*self.place(roots[0].defined), dtype)
 
     def move_schedule(self) -> None:
         """Have the schedule make its step after the loop over the batches."""

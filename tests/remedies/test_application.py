@@ -31,6 +31,7 @@ class Mixer(nn.Module):
 class Net(nn.Module):
     def __init__(self) -> None:
         super().__init__()
+        self.rough = nn.Linear(6, 6).bfloat16()
         self.door = nn.Linear(6, 12)
         self.squash = nn.ReLU()
         self.norm = nn.BatchNorm1d(12)
@@ -39,6 +40,7 @@ class Net(nn.Module):
         self.head = nn.Linear(12, 3)
 
     def forward(self, rows: Tensor) -> Tensor:
+        rows = rows + self.rough(rows.bfloat16()).float()
         stream = self.norm(self.squash(self.door(rows)))
         for block in self.blocks:
             stream = stream + block(stream)
@@ -82,6 +84,7 @@ APPLICABLE = [
     act("R308", "", to=0.0),
     act("R311", "head", share=0.5),
     act("R312", "", momentum=0.5),
+    act("R314", ""),
     act("R401", "mixer", strength=0.2),
     act("R501", "mixer", until=2.0, ramp="linear", fallback="film"),
     act("R503", "squash", to="gelu"),

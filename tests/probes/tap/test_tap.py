@@ -352,6 +352,19 @@ def recurrent_with_touchy_functions() -> nn.Module:
     return model
 
 
+def weights_in_half_precision() -> nn.Module:
+    torch.manual_seed(8)
+    model = nn.Sequential(nn.Embedding(20, 8), nn.Flatten(), nn.Linear(32, 3)).to(torch.bfloat16)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    for _ in range(40):
+        tokens = torch.randint(20, (6, 4))
+        loss = functional.cross_entropy(model(tokens).float(), tokens[:, 0] % 3)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return model
+
+
 PROGRAMS = [
     mlp_with_dropout,
     batch_norm_cnn_with_evaluation,
@@ -368,6 +381,7 @@ PROGRAMS = [
     shapes_and_activations_at_odds,
     classes_and_positions_mixed,
     recurrent_with_touchy_functions,
+    weights_in_half_precision,
 ]
 
 
