@@ -47,4 +47,10 @@ _FIRST = Catalogue(
     """),
 )
 
-VERSIONS = {0: _FIRST, 1: Catalogue((*_FIRST.probes, "P310"), _FIRST.remedies)}
+_SECOND = Catalogue((*_FIRST.probes, "P310"), _FIRST.remedies)
+_THIRD = Catalogue(
+    (*_SECOND.probes, "P311", "P705", "P813"),
+    (*_SECOND.remedies, "R314", "R607", "R705", "R813"),
+)
+
+VERSIONS = dict(enumerate((_FIRST, _SECOND, _THIRD)))
