@@ -29,7 +29,8 @@ class KeepGradient(Remedy):
         running mean, is taken out of the graph then.
 
     When it helps:
-        A module whose output was taken out of the graph by mistake is not trained.
+        A module whose output was taken out of the graph by mistake is not trained. A state that is
+        detached from one position of a sequence to the next learns nothing of what came before.
 
     Parameters:
         None.
@@ -43,7 +44,7 @@ class KeepGradient(Remedy):
 
     code = "R804"
     name = "keep-gradient"
-    treats = {"P804": 0.8}
+    treats = {"P804": 0.8, "P352": 0.3}
     acts_on = "lines that cut the graph"
 
     @property
@@ -52,13 +53,17 @@ class KeepGradient(Remedy):
         return {}
 
     def targets(self, symptoms: Iterable[Symptom], trace: Trace) -> Iterable[str]:
-        """The first parameter that each cut keeps out, with the line."""
-        named = {symptom.where for symptom in symptoms}
+        """The first parameter that each cut keeps out, with the line; lines within modules."""
+        symptoms = list(symptoms)
+        named = {symptom.where for symptom in symptoms if symptom.code == "P804"}
         found: dict[str, str] = {}
         for part in parts(trace, "idle"):
             cut = cut_of(trace, part)
-            if cut is not None and cut[0] in CURABLE and (part.where in named or not named):
+            if cut is not None and cut[0] in CURABLE and (part.where in named or not symptoms):
                 found.setdefault(cut[1], f"{_with_cut(trace, part.parameters, cut)}@{cut[1]}")
+        if not symptoms or any("skill" in symptom.evidence for symptom in symptoms):
+            for place in trace.places("cut.inside"):
+                found.setdefault(place.partition("@")[2], place)
         yield from found.values()
 
     def apply(self, program: Program, action: Action) -> None:

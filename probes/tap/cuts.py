@@ -10,12 +10,16 @@ from torch import Tensor, nn
 
 from probes.tap.calls import CallLog
 from probes.tap.guard import quietly
+from probes.tap.modules import ModuleTree
 from probes.tap.no_grad import NoGradBlocks
+from probes.tap.noise_places import module_at_work
 from probes.tap.optimizers import Optimizers
+from probes.tap.statistics import Collector
 from probes.tap.terms import parameters_below
 
 _STEPS = 4
 _MOST_LINES = 24
+_DETACHING = ("detach", "data")
 _LEAVING = {"item", "tolist", "numpy", "__float__", "__array__"}
 """Methods whose result is no tensor any more."""
 
@@ -31,10 +35,22 @@ class CutWatch:
         optimizers: Tells the user's line.
         calls: Tells of the calls.
         blocks: Tells the line of ``no_grad``.
+        tree: Knows the modules.
+        collector: Takes ``cut.inside`` at ``detach@file.py:12``, a call within the forward pass
+            of a module.
     """
 
-    def __init__(self, optimizers: Optimizers, calls: CallLog, blocks: NoGradBlocks) -> None:
+    def __init__(
+        self,
+        optimizers: Optimizers,
+        calls: CallLog,
+        blocks: NoGradBlocks,
+        tree: ModuleTree,
+        collector: Collector,
+    ) -> None:
         self._optimizers = optimizers
+        self._tree = tree
+        self._collector = collector
         self._blocks = blocks
         self._on = False
         self._steps = 0
@@ -77,6 +93,8 @@ class CutWatch:
             if line is None or (line, name) in self._lines or len(self._lines) >= _MOST_LINES:
                 return
             self._lines.add((line, name))
+            if name in _DETACHING and module_at_work(self._tree) is not None:
+                self._collector.add("train", f"{name}@{line}", {"cut.inside": 1.0})
             self._keep(name, line, parameters_below([g for g in graphs if g is not None]))
 
     def _keep(self, kind: str, line: str, parameters: Iterable[Tensor]) -> None:

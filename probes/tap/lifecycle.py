@@ -52,7 +52,7 @@ class LifecycleWatch:
         self._tree = tree
         self._optimizers = Optimizers(sources, emit)
         self.blocks = blocks = NoGradBlocks(sources, calls, step)
-        cuts = CutWatch(self._optimizers, calls, blocks)
+        cuts = CutWatch(self._optimizers, calls, blocks, tree, collector)
         self._cycle = CycleWatch(self._optimizers, collector)
         self.owners = Owners(tree, sources, emit)
         self._membership = MembershipWatch(self.owners, self._optimizers, cuts, collector)

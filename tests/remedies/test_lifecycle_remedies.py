@@ -121,6 +121,46 @@ def test_a_detached_tensor_stays_in_the_graph(treat) -> None:
     assert len(trace.applied) == 1
 
 
+class Reader(nn.Module):
+    def __init__(self, cut: bool) -> None:
+        super().__init__()
+        self.cell, self.head = nn.RNNCell(1, 5), nn.Linear(5, 1)
+        self.cut = cut
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        state = inputs.new_zeros(len(inputs), 5)
+        for column in inputs.split(1, dim=1):
+            state = self.cell(column, state.detach() if self.cut else state)
+        return self.head(state)
+
+
+def read(cut: bool) -> nn.Module:
+    torch.manual_seed(0)
+    model = Reader(cut)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for _ in range(6):
+        loss = model(INPUTS).square().mean()
+        logged = loss.detach()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert logged > 0
+    return model
+
+
+def test_a_state_that_is_detached_at_every_position_stays_in_the_graph(treat) -> None:
+    _, trace = treat(lambda: read(cut=True), ())
+    nothing = {"code": "P352", "name": "x", "severity": 1, "where": "loss", "message": ""}
+    learned, dropped = ({"skill": 0.0}, {"share": 0.9})
+    (target,) = remedies["R804"].targets([Symptom(**nothing, evidence=learned)], trace)
+    assert target.startswith("detach@")
+    assert not list(remedies["R804"].targets([Symptom(**nothing, evidence=dropped)], trace))
+    model, trace = treat(lambda: read(cut=True), action("R804", target))
+    assert torch.equal(weights(model), weights(read(cut=False)))
+    assert not torch.equal(weights(model), weights(read(cut=True)))
+    assert len(trace.applied) == 1
+
+
 def centred(everywhere: bool) -> nn.Module:
     """Centres features by a running mean, which is all that should be detached."""
     torch.manual_seed(0)
