@@ -15,6 +15,7 @@ _OVERSHOOT = 2.0
 _BLOWN_UP = 5.0
 _LOST_AGAIN = 2.0
 _LONG = 0.01
+_LEARNED = 0.1
 
 
 class UnstableLoss(Probe):
@@ -38,9 +39,10 @@ class UnstableLoss(Probe):
         the metric is known, got nowhere; or the metric lost a quarter of its way again. Where the
         loss rose to five times the first and the first step was too long as well, it is enough
         that more than a fifth is left to gain. A run that does well with such steps is none of
-        ours: mini-batch noise, warm restarts and cyclic rates bounce, too. What P302 or P307 sees
-        is left to them. Severity rises from 0.5 with the length of the first step and the height
-        of the loss.
+        ours: mini-batch noise, warm restarts and cyclic rates bounce, too. Nor is one whose
+        training loss ends at a tenth of its first value or less: what ails its metric is something
+        else. What P302 or P307 sees is left to them. Severity rises from 0.5 with the length of the
+        first step and the height of the loss.
 
     Example:
         bad: Adam with a learning rate of 0.5 for a perceptron whose weights are near 0.1
@@ -75,6 +77,8 @@ class UnstableLoss(Probe):
             return  # P302
         if _optimizers.odd_settings(trace, where):
             return  # P307
+        if (_series.middle(late) or 0.0) <= _LEARNED * first:
+            return
         if not _is_harmed(trace, metric, leap, overshoot):
             return
         severity = ALARM + 0.25 * min(1.0, leap) + 0.25 * min(1.0, overshoot / _BLOWN_UP)

@@ -57,8 +57,9 @@ def test_what_was_reached_is_lost_again(optimize) -> None:
         ([1.0] * 8, STUCK, {}),
         ([1.0, 30.0, 3.0, *[8.0] * 17], STUCK, {}),
         (KICKED, STUCK, {"momentum": 0.999}),
+        ([*KICKED[:10], *[0.05] * 10], STUCK, {}),
     ],
-    ids=["a catapult", "warm restarts", "short steps", "P302", "P307"],
+    ids=["a catapult", "warm restarts", "short steps", "P302", "P307", "learned"],
 )
 def test_nothing_is_found(optimize, losses, metric, options) -> None:
     trace = optimize(losses, metric, ratio=0.02, **options)
