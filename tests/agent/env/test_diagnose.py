@@ -17,7 +17,7 @@ from agent.errors import UsageError
 from remedies.treatment import Treatment
 from tests.agent.made_up import MadeUp, SickBelow, factor
 
-REMEDIES = VERSIONS[0].remedies
+REMEDIES = VERSIONS[max(VERSIONS)].remedies
 LOWER = 1 + REMEDIES.index("R301")
 LOWER_BACK = LOWER + len(REMEDIES)
 STOP = 0
@@ -65,7 +65,7 @@ def test_two_steps_further_are_the_cure(make: Make) -> None:
     observation, info = env.reset(seed=0)
     assert info["action_mask"][LOWER] and not info["action_mask"][LOWER_BACK]
     assert [symptom["code"] for symptom in info["symptoms"]] == ["P303"]
-    place = VERSIONS[0].probes.index("P303")
+    place = VERSIONS[max(VERSIONS)].probes.index("P303")
     assert observation["severities"][place] == 1 and observation["recovered"] == 0
     observation, reward, terminated, truncated, info = env.step(LOWER)
     assert not terminated and 0 < reward < observation["recovered"][0]

@@ -17,7 +17,7 @@ def by_a_lower_rate(treatment: Treatment) -> float:
 
 @pytest.mark.parametrize("policy", PLAYING, ids=lambda policy: policy.name)
 def test_it_finds_a_cure_that_there_is(policy: Policy, tmp_path) -> None:
-    episode = episode_of(MadeUp(by_a_lower_rate), tmp_path, budget=60)
+    episode = episode_of(MadeUp(by_a_lower_rate), tmp_path, budget=120)
     policy.pursue(episode)
     fix = episode.findings.fix
     assert fix is not None
