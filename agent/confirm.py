@@ -91,7 +91,7 @@ class Confirmer:
             rivals=self._looks,
         )
         assessments = tuple(self._trials.assess(outcome) for outcome in outcomes[1::2])
-        objection = _objection(assessments, tolerated)
+        objection = _objection(assessments, comparison, tolerated)
         doubt = "" if comparison.convincing else f"not beyond the seed noise: {comparison.sentence}"
         undecided = not objection and bool(doubt) and comparison.every_pair_improves
         return Confirmation(treatment, assessments, comparison, objection or doubt, undecided)
@@ -165,23 +165,37 @@ class Confirmer:
         return False
 
 
-def _objection(assessments: Sequence[Assessment], tolerated: Collection[str]) -> str:
-    """What speaks against a treatment whatever it gains, in one sentence."""
+def _objection(
+    assessments: Sequence[Assessment], comparison: PairedComparison, tolerated: Collection[str]
+) -> str:
+    """What speaks against a treatment whatever it gains, in one sentence.
+
+    A symptom that most seeds do not show, at one that gains more than the noise nevertheless, is
+    none of the treatment's: it is told.
+    """
+    brought = {a.treated.spec.seed for a in assessments if set(a.raised) - set(tolerated)}
+    common = 2 * len(brought) >= len(assessments)
     for assessment in assessments:
         seed = assessment.treated.spec.seed
         if assessment.broken:
             return f"on seed {seed} the treated run ended {assessment.treated.status}"
         if assessment.inert or assessment.unchanged:
             return f"on seed {seed} it changed nothing"
-        if raised := [code for code in assessment.raised if code not in tolerated]:
-            return f"on seed {seed} it brings {', '.join(raised)}"
+        if seed in brought and (common or seed not in comparison.clear):
+            return _brings(assessment, tolerated)
         if remaining := [code for code in assessment.remaining if code not in tolerated]:
             return f"on seed {seed} still {', '.join(remaining)}"
     return ""
 
 
+def _brings(assessment: Assessment, tolerated: Collection[str] = ()) -> str:
+    raised = ", ".join(code for code in assessment.raised if code not in tolerated)
+    return f"on seed {assessment.treated.spec.seed} it brings {raised}"
+
+
 def summarise(confirmation: Confirmation) -> str:
     """The confirmation in one sentence."""
     if confirmation.confirmed:
-        return confirmation.comparison.sentence
+        brought = [_brings(found) for found in confirmation.assessments if found.raised]
+        return "; ".join([confirmation.comparison.sentence, *brought])
     return f"{describe(confirmation.treatment)} is not confirmed: {confirmation.objection}"

@@ -77,7 +77,7 @@ def _objective(request: Request, baseline: Outcome) -> Objective | None:
         near = suggest(name, list(metrics)).partition(" (")[0]
         known = f"It reports: {', '.join(metrics)}" if metrics else "It reports none at all"
         raise UsageError(f"the script reports no metric {name!r}{near or '.'} {known}")
-    mode = request.mode or infer_mode(name)
+    mode = request.mode or infer_mode(name, metrics)
     return Objective(name=name, mode=mode, source=metrics[name].source)
 
 

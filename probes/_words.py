@@ -16,7 +16,8 @@ LOWER_IS_BETTER = {
     "loss", "error", "err", "mse", "mae", "rmse", "nll", "ce", "bce", "kl", "perplexity", "ppl",
     "wer", "cer", "fid", "distance", "divergence", "huber", "bits", "bpb", "bpc", "elbo_loss",
     "nelbo", "mmd", "swd", "wasserstein", "emd", "chamfer", "lpips", "mape", "smape", "msle",
-    "rmsle", "logloss", "brier", "ece", "regret", "l1", "l2", "dist",
+    "rmsle", "logloss", "brier", "ece", "regret", "l1", "l2", "dist", "recon",
+    "reconstruction",
 }  # fmt: skip
 TERMS = {"kl", "kld", "divergence", "reg", "penalty"}
 """Words of numbers that are one term of a loss: better or worse for itself, but not the aim."""
@@ -30,6 +31,7 @@ _UNBOUNDED = {"reward", "return", "score", "psnr", "elbo", "likelihood", "win", 
 BOUNDED_BY_ONE = HIGHER_IS_BETTER - _UNBOUNDED
 HELD_OUT = {"val", "valid", "validation", "test", "eval", "dev", "holdout", "heldout"}
 TRAINING = {"train", "training", "tr", "batch"}
+PHASES = HELD_OUT | TRAINING
 BOOKKEEPING = {
     "epoch", "epochs", "step", "steps", "iter", "iters", "iteration", "batch", "batches", "lr",
     "rate", "time", "seconds", "sec", "s", "ms", "seed", "eta", "params", "parameters", "device",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -123,7 +123,8 @@ class Objective(BaseModel):
             trains = len(trace.signal("train", "loss", "loss.value")) > 0
             return cls(name="loss", mode="min", source="backward") if trains else None
         name = ranked[0]
-        return cls(name=name, mode=infer_mode(name), source=trace.metrics[name].source)
+        mode = infer_mode(name, trace.metrics)
+        return cls(name=name, mode=mode, source=trace.metrics[name].source)
 
 
 def rank(points: Mapping[str, int]) -> list[str]:
@@ -136,15 +137,23 @@ def rank(points: Mapping[str, int]) -> list[str]:
     ['val_acc', 'loss']
     """
     names = (name for name in points if not _is_bookkeeping(name))
-    return sorted(names, key=lambda name: _preference(name, points[name]))
+    return sorted(names, key=lambda name: _preference(name, points))
 
 
-def infer_mode(name: str) -> Mode:
+def infer_mode(name: str, reported: Collection[str] = ()) -> Mode:
     """Whether a metric of this name is better when it is higher.
+
+    Args:
+        name: The name.
+        reported: All names that the run reports.
 
     >>> infer_mode("val/acc"), infer_mode("Average loss"), infer_mode("test_error")
     ('max', 'min', 'min')
+    >>> infer_mode("Val"), infer_mode("Val", ["Loss", "Train", "Val", "Test"])
+    ('min', 'max')
     """
+    if _is_score_of_phase(name, reported):
+        return "max"
     tokens = _words.tokens(name)
     if tokens & _words.LOWER_IS_BETTER:
         return "min"
@@ -157,13 +166,25 @@ def _is_bookkeeping(name: str) -> bool:
     return bool(tokens & _words.BOOKKEEPING) and not known
 
 
-def _preference(name: str, points: int) -> tuple[bool, ...]:
+def _is_score_of_phase(name: str, reported: Collection[str]) -> bool:
+    """Whether it is an accuracy or the like, as in "Loss: 0.41, Train: 0.93, Val: 0.81".
+
+    Where there is a number for the training beside the loss, it is no loss, nor are its like.
+    """
+    losses = [other for other in reported if _words.tokens(other) & _words.LOWER_IS_BETTER]
+    named = [other for other in reported if not _is_bookkeeping(other)]  # "batch: 12" is.
+    bare = {other for other in named if _words.tokens(other) <= _words.PHASES}
+    return bool(losses) and name in bare and any(_words.tokens(n) & _words.TRAINING for n in bare)
+
+
+def _preference(name: str, points: Mapping[str, int]) -> tuple[bool, ...]:
     tokens = _words.tokens(name)
+    score = _is_score_of_phase(name, points)
     return (
-        not tokens & _words.METRICS,
+        not (score or tokens & _words.METRICS),
         bool(tokens & (_words.TERMS | _words.PLAYERS)),
         not tokens & _words.HELD_OUT,
         bool(tokens & _words.TRAINING),
-        points < 2,
-        not tokens & _words.HIGHER_IS_BETTER,
+        points[name] < 2,
+        not (score or tokens & _words.HIGHER_IS_BETTER),
     )

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 import pytest
 
 from agent.assessment import Assessment, assess
-from agent.confirm import Confirmer
+from agent.confirm import Confirmer, summarise
 from agent.workload import Outcome, TrialSpec
-from probes import Objective, Trace
+from probes import Objective, Symptom, Trace
 from remedies import remedies
 from remedies.treatment import CONTROL, Treatment
 
@@ -21,9 +21,15 @@ class FakeEpisode:
 
     objective = FOUND
 
-    def __init__(self, needed: set[str], untreated: dict[int, float] | None = None) -> None:
+    def __init__(
+        self,
+        needed: set[str],
+        untreated: dict[int, float] | None = None,
+        brought: Iterable[int] = (),
+    ) -> None:
         self.needed = needed
         self.untreated = untreated or {}
+        self.brought = set(brought)
         self.controls: dict[int, Outcome] = {}
         self.runs: list[Treatment] = []
 
@@ -35,7 +41,10 @@ class FakeEpisode:
         return [self._outcome(treatment, seed) for treatment, seed in jobs]
 
     def assess(self, outcome: Outcome) -> Assessment:
-        return assess(outcome, self.controls[outcome.spec.seed], (), (), FOUND)
+        seed = outcome.spec.seed
+        saturated = Symptom(code="P702", name="x", severity=0.9, where="net", message="")
+        symptoms = (saturated,) if seed in self.brought else ()
+        return assess(outcome, self.controls[seed], symptoms, (), FOUND)
 
     def _outcome(self, treatment: Treatment, seed: int) -> Outcome:
         if treatment == CONTROL and seed in self.controls:
@@ -87,6 +96,21 @@ def test_nothing_is_left_out_beyond_the_budget() -> None:
     target, episode = minimised("stage-modules", {"a"}, budget=8.0)
     assert target == "a,b,c"
     assert len(episode.runs) == 6
+
+
+@pytest.mark.parametrize(
+    ("brought", "untreated", "confirmed"),
+    [({3}, {}, True), ({2, 3}, {}, False), ({3}, {3: 0.85}, False)],
+    ids=["at one of three seeds", "at two", "where next to nothing is gained"],
+)
+def test_a_new_symptom_is_an_objection_where_it_is_common_or_harms(
+    brought: set[int], untreated: dict[int, float], confirmed: bool
+) -> None:
+    episode = FakeEpisode({"a"}, untreated, brought)
+    confirmer = Confirmer(episode, (1, 2, 3))  # type: ignore[arg-type]
+    result = confirmer.confirm((remedies["swap-norm"].default("a"),))
+    assert result.confirmed is confirmed
+    assert ("on seed 3 it brings P702" in summarise(result)) is (brought == {3})
 
 
 @pytest.mark.parametrize(
