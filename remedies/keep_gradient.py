@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from probes._parts import parts
@@ -62,8 +62,8 @@ class KeepGradient(Remedy):
             if cut is not None and cut[0] in CURABLE and (part.where in named or not symptoms):
                 found.setdefault(cut[1], f"{_with_cut(trace, part.parameters, cut)}@{cut[1]}")
         if not symptoms or any("skill" in symptom.evidence for symptom in symptoms):
-            for place in trace.places("cut.inside"):
-                found.setdefault(place.partition("@")[2], place)
+            for place, line in _within_modules(trace):
+                found.setdefault(line, place)
         yield from found.values()
 
     def apply(self, program: Program, action: Action) -> None:
@@ -126,6 +126,15 @@ class KeepGradient(Remedy):
             raise Unwritable("no line is named")
         for line in sorted(lines):
             source.keep_in_graph(line)
+
+
+def _within_modules(trace: Trace) -> Iterator[tuple[str, str]]:
+    """The cuts that lie within the forward pass of a module, and their lines."""
+    for kind in ("detach", "data"):
+        for place in trace.places(f"cut.{kind}"):
+            name, _, line = place.partition("@")
+            if name == kind:
+                yield place, line
 
 
 def _with_cut(trace: Trace, parameters: list[str], cut: tuple[str, str]) -> str:

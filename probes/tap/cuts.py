@@ -36,8 +36,8 @@ class CutWatch:
         calls: Tells of the calls.
         blocks: Tells the line of ``no_grad``.
         tree: Knows the modules.
-        collector: Takes ``cut.inside`` at ``detach@file.py:12``, a call within the forward pass
-            of a module.
+        collector: Takes ``cut.detach`` at ``detach@file.py:12``, a call within the forward pass
+            of a module; and the same of ``data``.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class CutWatch:
                 return
             self._lines.add((line, name))
             if name in _DETACHING and module_at_work(self._tree) is not None:
-                self._collector.add("train", f"{name}@{line}", {"cut.inside": 1.0})
+                self._collector.add("train", f"{name}@{line}", {f"cut.{name}": 1.0})
             self._keep(name, line, parameters_below([g for g in graphs if g is not None]))
 
     def _keep(self, kind: str, line: str, parameters: Iterable[Tensor]) -> None:

@@ -19,6 +19,13 @@ def kept(rewrite: Callable[..., str], text: str, kind: str, line: int = 1) -> st
     return rewrite(text, "R804", f"encoder.weight@train.py:{line}", cut(kind, line))
 
 
+def test_a_cut_within_a_module_is_taken_out(rewrite) -> None:
+    row = ["detach@train.py:1", "cut.detach", 1.0]
+    trace = Trace.of([{"event": "signals", "step": 1, "phase": "train", "rows": [row]}])
+    after = rewrite("state = cell(x, state.detach())\n", "R804", "detach@train.py:1", trace)
+    assert after == "state = cell(x, state)\n"
+
+
 def test_the_bundled_script_is_cured_as_a_person_does(rewrite, bundled) -> None:
     sick, healthy = bundled("idle_parameters")
     line = 1 + sick[: sick.index(".detach()")].count("\n")
