@@ -206,16 +206,12 @@ class Episode:
         Returns:
             Whether there is reason to search on: nothing is confirmed, and less seems to recover.
         """
-        put = False
+        put, budget = False, self._request.budget
         for heard in by_gain(self.heard)[:_MOST_CONFIRMATIONS]:
-            late = bool(self._confirmer.results) and self._late
+            # Once one was put to it, the controls of the next have run.
+            late = self._confirmer.results and self.spent + self._request.seeds > budget
             if self.findings.fix is not None or late:
                 break
             self.confirm(heard.treatment)
             put = True
         return put and self.findings.fix is None
-
-    @property
-    def _late(self) -> bool:
-        """Whether the budget is too small for one more confirmation, whose controls have run."""
-        return self.spent + self._request.seeds > self._request.budget

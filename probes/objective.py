@@ -136,8 +136,9 @@ def rank(points: Mapping[str, int]) -> list[str]:
     >>> rank({"loss": 9, "val_acc": 9, "epoch": 9})
     ['val_acc', 'loss']
     """
+    scores = _scores_of_phases(points)
     names = (name for name in points if not _is_bookkeeping(name))
-    return sorted(names, key=lambda name: _preference(name, points))
+    return sorted(names, key=lambda name: _preference(name, points[name], name in scores))
 
 
 def infer_mode(name: str, reported: Collection[str] = ()) -> Mode:
@@ -152,7 +153,7 @@ def infer_mode(name: str, reported: Collection[str] = ()) -> Mode:
     >>> infer_mode("Val"), infer_mode("Val", ["Loss", "Train", "Val", "Test"])
     ('min', 'max')
     """
-    if _is_score_of_phase(name, reported):
+    if name in _scores_of_phases(reported):
         return "max"
     tokens = _words.tokens(name)
     if tokens & _words.LOWER_IS_BETTER:
@@ -166,25 +167,25 @@ def _is_bookkeeping(name: str) -> bool:
     return bool(tokens & _words.BOOKKEEPING) and not known
 
 
-def _is_score_of_phase(name: str, reported: Collection[str]) -> bool:
-    """Whether it is an accuracy or the like, as in "Loss: 0.41, Train: 0.93, Val: 0.81".
+def _scores_of_phases(reported: Collection[str]) -> set[str]:
+    """Accuracies and the like without a name, as in "Loss: 0.41, Train: 0.93, Val: 0.81".
 
     Where there is a number for the training beside the loss, it is no loss, nor are its like.
     """
-    losses = [other for other in reported if _words.tokens(other) & _words.LOWER_IS_BETTER]
-    named = [other for other in reported if not _is_bookkeeping(other)]  # "batch: 12" is.
-    bare = {other for other in named if _words.tokens(other) <= _words.PHASES}
-    return bool(losses) and name in bare and any(_words.tokens(n) & _words.TRAINING for n in bare)
+    words = {name: _words.tokens(name) for name in reported}
+    named = [name for name in words if not _is_bookkeeping(name)]  # "batch: 12" is.
+    bare = {name for name in named if words[name] <= _words.PHASES}
+    losses = any(tokens & _words.LOWER_IS_BETTER for tokens in words.values())
+    return bare if losses and any(words[name] & _words.TRAINING for name in bare) else set()
 
 
-def _preference(name: str, points: Mapping[str, int]) -> tuple[bool, ...]:
+def _preference(name: str, points: int, score: bool) -> tuple[bool, ...]:
     tokens = _words.tokens(name)
-    score = _is_score_of_phase(name, points)
     return (
         not (score or tokens & _words.METRICS),
         bool(tokens & (_words.TERMS | _words.PLAYERS)),
         not tokens & _words.HELD_OUT,
         bool(tokens & _words.TRAINING),
-        points[name] < 2,
+        points < 2,
         not (score or tokens & _words.HIGHER_IS_BETTER),
     )
