@@ -56,9 +56,11 @@ class ScaleAttention(Remedy):
 
     def targets(self, symptoms: Iterable[Symptom], trace: Trace) -> Iterable[str]:
         """All places at once whose scores are as large as those that the symptoms name."""
-        named = [symptom for symptom in symptoms if symptom.where in trace.attentions]
+        seen = [symptom for symptom in symptoms if symptom.where in trace.attentions]
         places = [where for where in trace.attentions if not takes_weights(trace, where)]
-        named = [symptom for symptom in named if symptom.where in places]
+        named = [symptom for symptom in seen if symptom.where in places]
+        if seen and not named:
+            return
         if named:
             scales = {w: _first_scale(trace, w) for w in places}
             least = min(scales[symptom.where] for symptom in named) / 4

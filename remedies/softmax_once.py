@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from remedies.source.source import Source
     from remedies.surgery import Program
 
-_ROUNDING = 1e-3
-
 
 class SoftmaxOnce(Remedy):
     """One softmax for the weights of attention, not two.
@@ -63,6 +61,8 @@ class SoftmaxOnce(Remedy):
 
     def apply(self, program: Program, action: Action) -> None:
         """Answer the calls at the lines."""
+        from probes.tap.attention_scores import are_weights
+
         wanted = {target.partition("@")[2]: target for target in action.targets}
 
         def rewrite(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -71,7 +71,9 @@ class SoftmaxOnce(Remedy):
             target = wanted.get(program.line() or "")
             given: Tensor = args[0] if args else kwargs["input"]
             axis = args[1] if len(args) > 1 else kwargs.get("dim")
-            if target is None or axis is None or not _are_weights(given, axis):
+            if target is None or axis is None:
+                return NotImplemented
+            if not bool(are_weights(given.detach(), axis).all()):
                 return NotImplemented
             program.report(action, target, "the second softmax is left out")
             return given
@@ -93,8 +95,3 @@ class SoftmaxOnce(Remedy):
             operation, _, line = target.partition("@")
             drop(*source.place(line), operation)
 
-
-def _are_weights(given: Tensor, axis: int) -> bool:
-    """Whether it is a softmax's result along the axis."""
-    sums = given.detach().float().sum(axis)
-    return bool((given >= 0).all()) and bool(((sums - 1).abs() < _ROUNDING).all())

@@ -50,10 +50,15 @@ def score_statistics(scores: Tensor) -> dict[str, Tensor]:
     spread = ((known - mean[:, None]).masked_fill(~allowed, 0.0).square().sum(1) / keys).sqrt()
     weights = rows.masked_fill(~allowed, -math.inf).softmax(1).nan_to_num()
     entropy = torch.special.entr(weights).sum(1) / keys.clamp(min=2).log()
-    twice = ((known >= 0).all(1) & ((known.sum(1) - 1).abs() < _ROUNDING)).float()
+    twice = are_weights(known, 1).float()
     found = {"scale": spread, "entropy": entropy, "top": weights.amax(1), "keys": keys}
     found["twice"] = twice
     return {f"attention.{name}": (v * counted).sum() / total for name, v in found.items()}
+
+
+def are_weights(values: Tensor, axis: int) -> Tensor:
+    """Which rows along an axis are a softmax's result: none below 0, their sum 1."""
+    return (values >= 0).all(axis) & ((values.float().sum(axis) - 1).abs() < _ROUNDING)
 
 
 def of_scaled_product(

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from probes.attention_entropy_collapse import takes_weights
 from probes.symptom import Symptom
 from probes.trace import Trace
 from remedies import Action, remedies
@@ -95,15 +96,19 @@ def test_scores_are_scaled_however_attention_is_written(treat, way) -> None:
     assert not torch.allclose(model.out, program().out, atol=1e-4)
 
 
-@pytest.mark.parametrize("way", ["function", "module"])
+@pytest.mark.parametrize("way", ["function", "module", "half", "beside"])
 def test_a_second_softmax_is_left_out(treat, way) -> None:
     def program(times: int = 2) -> nn.Module:
         torch.manual_seed(0)
         model, weigh = nn.Linear(8, 8), nn.Softmax(-1)
-        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
         x = torch.randn(3, 5, 8)
+        if way == "half":
+            model, x = model.bfloat16(), x.bfloat16()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
         for _ in range(4):
             weights = weigh(model(x) @ x.mT)
+            if way == "beside":
+                weights = weigh(model(weigh(model(x) @ x.mT) @ x) @ x.mT)
             if times == 2:
                 weights = weigh(weights) if way == "module" else torch.softmax(weights, 2)
             loss = (weights @ x).square().mean()
@@ -113,7 +118,7 @@ def test_a_second_softmax_is_left_out(treat, way) -> None:
         return model
 
     _, observed = treat(program, ())
-    where = next(iter(observed.attentions))
+    (where,) = (place for place in observed.attentions if takes_weights(observed, place))
     symptom = Symptom(code="P704", name="x", severity=1, where=where, message="")
     (target,) = remedies["softmax-once"].targets([symptom], observed)
     assert not list(remedies["scale-attention"].targets([symptom], observed))
