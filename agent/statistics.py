@@ -17,12 +17,6 @@ convinces in 99.98 %, of seven in 98 %, of five in 84 %. With two pairs those ar
 (bimodal) and 88 %, 69 %, 47 %; with five 0.06 %, 0.2 % and 100 %, 99.7 %, 92 %. Trying one
 treatment after another adds up: ``rivals`` makes each next one stricter (three: 1.3 %, not 1.9 %).
 
-Losses are compared by their ratios, on a logarithmic scale: a loss of 6 that falls to 0.1 is cured,
-and one of 16 to 0.1 no less, though the two gains have little in common. A coefficient of
-determination is 1 less such a loss (the squared error over the variance): where it falls below -1,
-which no accuracy or correlation does, the loss is compared in its place. Losses of zero and below,
-and all else that is to rise, are compared as they are.
-
 From five pairs on the t-test carries more: there a fifth of its level will do with every pair
 better at all and the mean beyond the bar. Or every treated run is better than every untreated one,
 of all pairs: without an effect that comes once in 252 times with five (Wilcoxon's rank sum). A
@@ -44,6 +38,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
+from agent.scale import Scale, broken, made_finite
 from probes.objective import Objective
 
 ALPHA = 0.05
@@ -52,9 +47,6 @@ NOISE_DOUBT = 0.05
 """How often the seed noise is larger than the bar assumes."""
 MANY_PAIRS = 5
 """From here on no single pair has to exceed the bar."""
-LEAST_GAIN = 0.01
-"""Smallest gain that is a recovery, as a share of the metric."""
-_LEAST_CORRELATION = -1.0
 
 
 @dataclass(frozen=True)
@@ -164,8 +156,8 @@ def compare(
         raise ValueError("the control and the treated runs have no seed in common")
     raw_before = {seed: control[seed] for seed in seeds}
     raw_after = {seed: treated[seed] for seed in seeds}
-    before, after = _made_finite(objective, raw_before, raw_after)
-    scale = _Scale.of(objective, before, after)
+    before, after = made_finite(objective, raw_before, raw_after)
+    scale = Scale.of(objective, before, after)
     levels = {seed: scale.level(objective, value) for seed, value in before.items()}
     reached = {seed: scale.level(objective, value) for seed, value in after.items()}
     differences = {seed: objective.gain(levels[seed], reached[seed]) for seed in seeds}
@@ -190,49 +182,9 @@ def compare(
             for value in reached.values()
         ),
         alpha=ALPHA / max(1, rivals),
-        broken_before=_broken(objective, raw_before),
-        broken_after=_broken(objective, raw_after),
+        broken_before=broken(objective, raw_before),
+        broken_after=broken(objective, raw_after),
     )
-
-
-@dataclass(frozen=True)
-class _Scale:
-    """The scale that values are compared on.
-
-    Attributes:
-        least: Smallest difference that is a recovery.
-        middle: Geometric mean of the untreated losses; None where values are taken as they are.
-        best: What a value that is to rise falls short of by its loss.
-    """
-
-    least: float
-    middle: float | None = None
-    best: float | None = None
-
-    @classmethod
-    def of(cls, objective: Objective, before: dict[int, float], after: dict[int, float]) -> _Scale:
-        values = (*before.values(), *after.values())
-        if objective.mode == "min":
-            best = 0.0 if min(values) > 0 else None
-        else:
-            best = objective.best(values) if min(values) < _LEAST_CORRELATION else None
-        if best is None or best in values:
-            return cls(LEAST_GAIN * _size(objective, before))
-        losses = [abs(best - value) for value in before.values()]
-        return cls(LEAST_GAIN, math.exp(fmean(map(math.log, losses))), best)
-
-    def level(self, objective: Objective, value: float) -> float:
-        """Where a value lies on the scale, in the direction of the metric."""
-        if self.best is None:
-            return value
-        level = math.log(abs(self.best - value))
-        return level if objective.mode == "min" else -level
-
-    def gain(self, difference: float) -> float:
-        """A difference on the scale, in units of the metric."""
-        if self.middle is None:
-            return difference
-        return -self.middle * math.expm1(min(-difference, 500.0))
 
 
 def _student(gains: list[float], resolution: float) -> tuple[tuple[float, float], float]:
@@ -260,40 +212,6 @@ def _bar(least: float, before: dict[int, float], after: dict[int, float], rivals
     pooled = math.hypot(_spread(before), _spread(after)) / math.sqrt(2)
     quantile = float(chdtri(degrees, 1 - NOISE_DOUBT / max(1, rivals)))
     return max(least, _spread(before), pooled * math.sqrt(degrees / quantile))
-
-
-def _size(objective: Objective, values: dict[int, float]) -> float:
-    """How large a change of the metric can be: its size, or what is left to its best value."""
-    mean = fmean(values.values())
-    best = objective.best([mean])
-    return min(abs(mean), abs(best - mean)) if best else abs(mean)
-
-
-def _made_finite(
-    objective: Objective, before: dict[int, float], after: dict[int, float]
-) -> tuple[dict[int, float], dict[int, float]]:
-    """Both sides with a value for the broken runs that does not drown the real ones."""
-    lost = {*_broken(objective, before)}, {*_broken(objective, after)}
-    real_before = [value for seed, value in before.items() if seed not in lost[0]]
-    real_after = [value for seed, value in after.items() if seed not in lost[1]]
-    real = real_before + real_after
-    pick = min if objective.mode == "max" else max
-    level = pick(real, default=0.0)
-    if real_after and not real_before:
-        margin = max(abs(level), 10 * (max(real_after) - min(real_after)))
-        level += -margin if objective.mode == "max" else margin
-    return (
-        {seed: level if seed in lost[0] else value for seed, value in before.items()},
-        {seed: level if seed in lost[1] else value for seed, value in after.items()},
-    )
-
-
-def _broken(objective: Objective, values: dict[int, float]) -> tuple[int, ...]:
-    return tuple(
-        seed
-        for seed, value in values.items()
-        if not math.isfinite(value) or abs(value) >= abs(objective.worst)
-    )
 
 
 def _resolution(before: dict[int, float], after: dict[int, float]) -> float:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from statistics import median
 
-from agent.statistics import LEAST_GAIN
+from agent.scale import LEAST_GAIN
 from agent.workload import Outcome
 from probes.objective import Objective
 from probes.trace import Trace

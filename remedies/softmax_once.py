@@ -94,4 +94,3 @@ class SoftmaxOnce(Remedy):
         for target in action.targets:
             operation, _, line = target.partition("@")
             drop(*source.place(line), operation)
-
