@@ -241,5 +241,10 @@ class Controller:
 
     def _launcher(self, snapshot: Snapshot, request: Request) -> Launcher:
         return Launcher(
-            snapshot, request.workload, request.slots, request.address, shelf=self._shelf
+            snapshot,
+            request.workload,
+            request.slots,
+            request.address,
+            shelf=self._shelf,
+            ahead=not request.observe,
         )

@@ -51,6 +51,7 @@ class Launcher:
         slots: Trials at a time; None: as many as the cores allow.
         address: Ray cluster to join; None: the one that ``RAY_ADDRESS`` names, or a local one.
         shelf: Folder to which traces are written as they come; None to have them in memory only.
+        ahead: Start Ray beside the first trial; else only where there is another one to run.
     """
 
     def __init__(
@@ -60,8 +61,10 @@ class Launcher:
         slots: int | None = None,
         address: str | None = None,
         shelf: Path | None = None,
+        ahead: bool = True,
     ) -> None:
         self._shelf = shelf
+        self._ahead = ahead
         self._snapshot = snapshot
         self._workload = workload
         self._slots = slots
@@ -125,7 +128,8 @@ class Launcher:
         run = Attempt(spec, self._shelf)
         if self._alone is not None and self._alone.run is None:
             self._alone.start(run)
-            self._begin_ray()
+            if self._ahead:
+                self._begin_ray()
             return
         self._waiting.append(run)
         self._place()
@@ -209,6 +213,8 @@ class Launcher:
 
     def _collect_from_fleet(self, timeout: float) -> list[Report]:
         if self._fleet is None:
+            if self._waiting:
+                self._begin_ray()
             if self._ray is not None and self._ray.ready(timeout):
                 self._open()
             return []

@@ -94,6 +94,7 @@ def launcher(ray: None, project: Path) -> Callable[..., Launcher]:
         slots: int = 1,
         large: int = LARGE,
         shelf: Path | None = None,
+        ahead: bool = True,
         **limits: float,
     ) -> Launcher:
         workload = Workload(
@@ -103,7 +104,7 @@ def launcher(ray: None, project: Path) -> Callable[..., Launcher]:
             limits=Limits.model_validate({"timeout": 60, **limits}),
         )
         snapshot = Snapshot.take(project, script, large=large)
-        return Launcher(snapshot, workload, slots=slots, shelf=shelf)
+        return Launcher(snapshot, workload, slots=slots, shelf=shelf, ahead=ahead)
 
     return launcher
 

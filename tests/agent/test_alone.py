@@ -5,10 +5,12 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
+from agent.cluster import Connection, connecting
 from agent.launch import Launcher
 from agent.workload import Outcome, TrialSpec
 from tests.agent.test_controller import training
@@ -79,6 +81,23 @@ def test_no_more_run_than_there_are_slots(
     assert other > one + 9
 
 
+def test_ray_is_not_started_for_it_where_no_other_is_to_follow(
+    unstarted: None, launcher: Launch, outcomes: Run, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[object] = []
+
+    def connect(*asked: Any) -> contextlib.AbstractContextManager[Connection]:
+        begun.append(asked)
+        return connecting(*asked)
+
+    monkeypatch.setattr("agent.launch.connecting", connect)
+    with launcher(write("train.py", WHERE), ahead=False) as started:
+        [first] = outcomes(started, TrialSpec(0))
+        assert not begun
+        [second] = outcomes(started, TrialSpec(1))
+    assert [_under_ray(first), _under_ray(second)] == [0, 1] and len(begun) == 1
+
+
 def test_it_is_cancelled(unstarted: None, launcher: Launch, write: Write) -> None:
     with launcher(write("train.py", f"{WHERE}    time.sleep(600)\n")) as started:
         started.submit(TrialSpec(0))
@@ -92,10 +111,11 @@ def test_it_is_cancelled(unstarted: None, launcher: Launch, write: Write) -> Non
     assert status == "cancelled"
 
 
+@pytest.mark.parametrize("ahead", [True, False])
 def test_it_is_run_again_with_ray_when_its_host_dies(
-    unstarted: None, launcher: Launch, write: Write
+    unstarted: None, launcher: Launch, write: Write, ahead: bool
 ) -> None:
-    with launcher(write("train.py", f"{WHERE}    time.sleep(2)\n")) as started:
+    with launcher(write("train.py", f"{WHERE}    time.sleep(2)\n"), ahead=ahead) as started:
         started.submit(TrialSpec(0))
         told: list[str] = []
         while started.pending:
