@@ -36,8 +36,8 @@ class Crawl:
 
     @property
     def severity(self) -> float:
-        """From 0.5 at a tenth of the norm to 1 at a thousandth."""
-        return min(1.0, 0.5 + 0.25 * -_series.log_ratio(self.path, _HARDLY) / 2.3)
+        """From 0.5 at a tenth of the norm, or more, to 1 at a thousandth."""
+        return min(1.0, 0.5 + 0.25 * max(0.0, -_series.log_ratio(self.path, _HARDLY)) / 2.3)
 
     @property
     def missing(self) -> float:
@@ -55,6 +55,9 @@ def crawl(trace: Trace, metric: Objective | None) -> Crawl | None:
     hundredth of the norm that is no excuse for a model that predicts no better than a constant:
     whether there is anything to learn was not tried. Where no matrix gets a gradient that is not
     zero, no length of a step would move it, and another fault is to blame.
+
+    Where gradients are clipped to a tenth or less, steps that are as long as the gradients (SGD's)
+    would have been ten times as long: there a way shorter than is usual will do.
     """
     places = _optimizers.groups(trace)
     found = {
@@ -68,10 +71,13 @@ def crawl(trace: Trace, metric: Objective | None) -> Crawl | None:
     if not _optimizers.has_gradients(trace):
         return None
     steady = max(_optimizers.steadiness(trace, place) or 0.0 for place in found)
+    line, share = _optimizers.clipped_to(trace)
+    clipped = line if share <= _TIGHT else ""
+    proportional = "SGD" in trace.optimizers[where].type
+    far = _USUAL_PATH if clipped and proportional else _HARDLY
     not_tried = found[where] < _NOT_TRIED and _knowledge.knows_nothing(trace)
-    if found[where] >= _HARDLY or (steady < STEADY and not not_tried):
+    if found[where] >= far or (steady < STEADY and not not_tried):
         return None
     if not _harm.got_nowhere(trace, metric):
         return None
-    line, share = _optimizers.clipped_to(trace)
-    return Crawl(where, found[where], steady, line if share <= _TIGHT else "", share)
+    return Crawl(where, found[where], steady, clipped, share)

@@ -24,10 +24,10 @@ class AlwaysClipping(Probe):
 
     Rule:
         Clipping leaves a tenth of the norm (or of the largest entry) or less, in the median over
-        the probed steps; no weight matrix went a tenth of its own norm in the whole run; gradients
-        of different batches point the same way; and the metric, or the training loss where no best
-        value of the metric is known, got nowhere. Adam does not care how long gradients are: it is
-        not held back, moves its weights, and is no case of this.
+        the probed steps; no weight matrix went three times its own norm in the whole run, as is
+        usual; gradients of different batches point the same way; and the metric, or the training
+        loss where no best value of the metric is known, got nowhere. Adam does not care how long
+        gradients are and is not held back: with it, no matrix went a tenth of its norm.
 
     Example:
         bad: ``clip_grad_norm_(model.parameters(), 1e-4)`` with gradients of norm 2, for SGD

@@ -11,7 +11,7 @@ from probes.symptom import ALARM, Symptom
 from probes.trace import Trace
 
 _RATIO = 1e-3
-_STILL = 0.01
+_STILL = 0.1
 _STEADY = 0.1
 _FEWEST_STEPS = 20
 
@@ -29,7 +29,7 @@ class GroupRateMismatch(Probe):
 
     Rule:
         Of the parameter groups that made steps, one has at most a thousandth of the highest rate
-        (medians over the run), none of its weight matrices went a hundredth of its own norm (all
+        (medians over the run), none of its weight matrices went a tenth of its own norm (all
         updates added up), and the gradients of the group point the same way from look to look (a
         cosine of 0.1 or more in the median of the second half), or nothing is known of what is to
         be predicted: whether the group could tell was not tried. That alone is an observation
@@ -66,7 +66,7 @@ class GroupRateMismatch(Probe):
                 continue
             if steady < _STEADY and not _knowledge.knows_nothing(trace):
                 continue
-            if rate > _RATIO * highest or highest <= 0:
+            if highest <= 0 or rate / highest > _RATIO * (1 + 1e-9):
                 continue
             yield Symptom(
                 code=self.code,
