@@ -43,6 +43,9 @@ class AttentionEntropyCollapse(Probe):
         is an observation (severity 0.3): a trained head may well look at one key. It is an alarm,
         of severity 0.6 to 1 with the lost entropy, where the run suffers: its predictions are no
         better than a constant, or its metric stands still with more than a fifth of the way left.
+        Where all attention of a model begins like that (less than a fifth of the entropy, the same
+        scores), it is no trained head that found its key: an alarm of 0.6 where the metric has more
+        than a fifth of its range left, even if the rest of the model still learns.
         A softmax along another axis is an observation, too, and an alarm where the run suffers.
         Scores that are weights already at every point (none below 0, their sum 1) are a bug that
         nobody writes on purpose: severity 0.9, unless a bounded metric is within 0.02 of its best
@@ -78,7 +81,10 @@ class AttentionEntropyCollapse(Probe):
         across = [where for where in places if _always(trace, where, "across")]
         sharp = [where for where in places if where not in across and _is_sharp(trace, where)]
         flat = [w for w in places if w not in across and w not in sharp and _is_flat(trace, w)]
-        if not (twice or across or sharp or flat):
+        born = [] if across else places
+        if not all(_begins_sharp(trace, where) for where in born):
+            born = []
+        if not (twice or across or sharp or flat or born):
             return
         for where in twice[:_MOST_TOLD]:
             harmed = _progress.leaves(trace, metric, _progress.NEARLY)
@@ -87,9 +93,12 @@ class AttentionEntropyCollapse(Probe):
         sharp.sort(key=lambda where: _late(trace, where, "entropy") or 0.0)
         for where in across[:_MOST_TOLD]:
             yield self._symptom(trace, where, 0.9 if harm else 0.3, _ACROSS)
+        least = 0.6 if born and _progress.leaves(trace, metric, _progress.FAR) else 0.3
         for where in sharp[:_MOST_TOLD]:
             lost = 1 - (_late(trace, where, "entropy") or 0.0) / _SHARP
-            yield self._symptom(trace, where, 0.6 + 0.4 * lost if harm else 0.3, _ONE_HOT)
+            yield self._symptom(trace, where, 0.6 + 0.4 * lost if harm else least, _ONE_HOT)
+        for where in [where for where in born if where not in sharp][:_MOST_TOLD]:
+            yield self._symptom(trace, where, least, _BORN)
         for where in flat[:_MOST_TOLD]:
             yield self._symptom(trace, where, 0.3, _UNIFORM)
 
@@ -115,6 +124,11 @@ class AttentionEntropyCollapse(Probe):
 _ONE_HOT = (
     "looks at one key: its largest of {keys:.0f} weights is {top:.2f}, its entropy {entropy:.1%} "
     "of that of equal weights; the scores have a standard deviation of {scale:.3g}"
+)
+_BORN = (
+    "looks at few keys from the first step on, when nothing was learned yet, and still: the "
+    "largest of its {keys:.0f} weights is {top:.2f}, its entropy {entropy:.1%} of that of equal "
+    "weights; the scores have a standard deviation of {scale:.3g}"
 )
 _UNIFORM = "gives all of {keys:.0f} keys the same weight: scores spread by {scale:.2g}"
 _ACROSS = "takes the softmax along another axis than the one that the product with values sums over"
@@ -145,6 +159,12 @@ def _is_sharp(trace: Trace, where: str) -> bool:
     if scale is None or scale <= _LARGE:
         return False
     return sum(value < _SHARP for value in late) >= _PERSISTS * len(late)
+
+
+def _begins_sharp(trace: Trace, where: str) -> bool:
+    entropy = trace.signal("train", where, "attention.entropy").finite.values
+    scale = trace.signal("train", where, "attention.scale").finite.values
+    return bool(entropy and scale) and entropy[0] < 2 * _SHARP and scale[0] > _LARGE
 
 
 def _is_flat(trace: Trace, where: str) -> bool:
