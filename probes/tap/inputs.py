@@ -19,6 +19,8 @@ _PASSES = 4
 """Forward passes of each phase that are looked at while the watch is on."""
 _FAR = 30.0
 """Distance from the median of a feature, in units of its usual deviation, that none comes to."""
+_GAP = 2.0
+"""How much farther than all the others they are at least."""
 _MOST_VALUES = 4096
 _FEWEST_VALUES = 8
 """Values of each feature from which on their spread says something of it, and not of chance."""
@@ -138,7 +140,9 @@ def outlying(values: Tensor) -> Tensor:
     """Which values are no measurements: 30 deviations and more from the median of their feature.
 
     The deviation is that of a normal distribution with the same median distance from the median.
-    None are in a feature of which more than half the values are the same.
+    They stand apart: the nearest is twice as far as the farthest of the others. Values that fill
+    all that lies between are those of a feature with a long tail. None are in a feature of which
+    more than half the values are the same.
 
     Args:
         values: Shape (values, features).
@@ -146,4 +150,8 @@ def outlying(values: Tensor) -> Tensor:
     sample = values[:: -(-len(values) // _MOST_VALUES)]
     middle = sample.nanmedian(0).values
     usual = 1.4826 * (sample - middle).abs().nanmedian(0).values
-    return ((values - middle).abs() > _FAR * usual) & (usual > 0) & values.isfinite()
+    distance = (values - middle).abs()
+    far = (distance > _FAR * usual) & (usual > 0) & values.isfinite()
+    nearest = torch.where(far, distance, torch.inf).amin(0)
+    others = torch.where(far | ~values.isfinite(), 0.0, distance).amax(0)
+    return far & (nearest > _GAP * others)

@@ -300,3 +300,14 @@ def test_values_that_are_no_measurements() -> None:
     assert int(told["input.column"]) == 2
     assert float(input_statistics(values[:, :2])["input.outlying"]) == 0
     assert int(input_statistics(values[:, :2])["input.column"]) == 1
+
+
+def test_a_long_tail_is_made_of_measurements() -> None:
+    torch.manual_seed(0)
+    amounts = (3 * torch.randn(400, 3)).exp()
+    spots = torch.exp(-((9 * torch.rand(400, 2) - 3) ** 2) / 0.5)
+    for values in (amounts, spots):
+        middle = values.median(0).values
+        usual = (values - middle).abs().median(0).values
+        assert ((values - middle).abs() > 60 * usual).any()
+        assert not outlying(values).any()
