@@ -40,13 +40,19 @@ BOOKKEEPING = {
 }  # fmt: skip
 """Words of numbers that say nothing about how good a model is."""
 
+_AT = re.compile(r"\b([rp])@(?=\d)", re.IGNORECASE)
+_OF_THE_FIRST = {"r": "recall", "p": "precision"}
+
 
 def tokens(name: str) -> set[str]:
     """The words of a name.
 
     >>> sorted(tokens("val/Top1_acc")), sorted(tokens("testMSELoss"))
     (['acc', 'top1', 'val'], ['loss', 'mse', 'test', 'testmseloss'])
+    >>> sorted(tokens("R@5"))
+    ['5', 'r', 'recall']
     """
+    name = _AT.sub(lambda found: f"{found[0]} {_OF_THE_FIRST[found[1].lower()]} ", name)
     parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
     # As a whole, too: "mIoU" is one word.
     return {word for text in (name, parted) for word in re.split(r"[^a-z0-9]+", text.lower())}

@@ -43,7 +43,7 @@ _NUMBER = re.compile(
 _UNITS = re.compile(r"(?:%|[mun]?s|sec|min|h|[kKMGT]?i?B?|dB|x|it|e)?$")
 _WRAPPER = re.compile(r"(?:\w+\.)?(?:tensor|float\d*|int\d*)?\(\s*$")
 _NOTE = re.compile(r"\s*[(\[]\s*([^()\[\]]{0,16}?)\s*[)\]]$")
-_PROSE = re.compile(r"\s+[A-Za-z]+\b(?!\s*[:=])(?!\s+[-+.\d])")
+_PROSE = re.compile(r"\s+[A-Za-z]+\b(?![@/.\w-]*\s*[:=])(?!\s+[-+.\d])")
 _LEVEL = re.compile(r"\b(?:DEBUG|INFO|WARNING|WARN|ERROR|CRITICAL)\b[\]:\s|-]*")
 _DELIMITER = re.compile(r"[,;|\[\]{}()\"'<>\t:=*#]|\s{2,}")
 _WORD = re.compile(r"[A-Za-z_][\w./@-]*$")
@@ -174,6 +174,8 @@ def _counts(name: str, strong: bool, after: str) -> bool:
         return False
     if not strong:
         last = tokens(name.split(" ")[-1])
+        if last == {"rate"}:  # Of something: of success, or of learning.
+            last = words
         return bool(last & _WEAK) or (len(last) > 1 and bool(last & _PHASES))
     return bool(words & _WEAK) or not _PROSE.match(after)
 

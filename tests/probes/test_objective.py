@@ -32,7 +32,8 @@ def test_a_curve_comes_before_a_single_number() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["val_acc", "mIoU", "macroF1", "R2Score", "success", "hits@10", "explained_variance"]
+    "name",
+    ["val_acc", "mIoU", "macroF1", "R2Score", "success", "hits@10", "r@1", "explained_variance"],
 )
 def test_more_is_better(name: str) -> None:
     assert infer_mode(name) == "max"

@@ -23,6 +23,10 @@ LINES = [
     ('{"loss": 0.4, "val": {"acc": 0.3}, "note": "x"}', {"loss": 0.4, "val/acc": 0.3}),
     ("{'loss': '0.4', 'grad_norm': '1.5'}", {"loss": 0.4, "grad_norm": 1.5}),
     ("loss: inf", {"loss": math.inf}),
+    ("step=40 loss=4.7671 R@1=0.75 R@5=0.9", {"loss": 4.7671, "r@1": 0.75, "r@5": 0.9}),
+    ("loss 0.3 success rate 0.42", {"loss": 0.3, "success_rate": 0.42}),
+    ("loss=0.3 learning rate 0.42", {"loss": 0.3}),
+    ("acc=0.5 still rising", {"acc": 0.5}),
     ("loss: -1e-3", {"loss": -0.001}),
     (
         "| epoch 1 | 200/2983 batches | lr 5.00 | ms/batch 12.3 | loss 8.1 | ppl 3334.5",
