@@ -62,6 +62,19 @@ def skill(trace: Trace) -> tuple[str, float] | None:
     return max(found, key=lambda one: one[1], default=None)
 
 
+def same_for_all(trace: Trace) -> bool:
+    """Whether predictions say of a sample only what is usual at each place, as of a pixel.
+
+    Where no loss has labels at several places of a sample, that is not known, and False.
+    """
+    found = [
+        share
+        for where in trace.places("prediction.within")
+        if (share := _late(trace, "train", where, "prediction.within")) is not None
+    ]
+    return bool(found) and max(found) < 1 - _NOTHING
+
+
 def in_order(trace: Trace, where: str) -> bool:
     """Whether logits know most of the labels of a loss, if only their scale were another one.
 

@@ -28,7 +28,8 @@ class PosteriorCollapse(Probe):
         (severity 0.3): a decoder may rightly do without. It is an alarm, of severity 1, when the
         run suffers as P401 says (the metric stands still far from its best, and the loss of the
         task fell by less than a third since the first steps), or when nothing of the targets is
-        explained but their mean.
+        explained but their mean: for classes at the places of a sample, such as pixels, what is
+        usual at each place.
 
     Example:
         bad: ``loss = F.cross_entropy(logits, target) + kl.sum(1).mean()``: a mean over all
@@ -49,7 +50,11 @@ class PosteriorCollapse(Probe):
         share = _channel.rate_share(trace)
         if share is None or not _channel.vanished(trace):
             return
-        suffers = _channel.suffers(trace, metric) or _knowledge.knows_nothing(trace)
+        suffers = (
+            _channel.suffers(trace, metric)
+            or _knowledge.knows_nothing(trace)
+            or _knowledge.same_for_all(trace)
+        )
         for channel in _channel.channels(trace):
             if not channel.silent:
                 continue

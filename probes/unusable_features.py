@@ -26,11 +26,11 @@ class UnusableFeatures(Probe):
     Rule:
         What the first layer with weights takes in has values that are not finite, in training; or
         a feature has, in half of the probed steps or more, values 30 times as far from its median
-        as they usually are (measured by the median distance, so that the codes do not count), apart
-        from all the others: the values of a long tail fill what lies between. That
-        alone is an observation (0.3). It is an alarm where the loss is no longer finite (0.9), or,
-        for the latter, where little is learned (see input-scale; 0.75). Features that are constant
-        do no harm by themselves.
+        as they usually are (measured by the median distance, so that the codes do not count), half
+        of them one number that is twice as far as any other: the values of a long tail differ, and
+        so do those before the end of a scale. That alone is an observation (0.3). It is an alarm
+        where the loss is no longer finite (0.9), or, for the latter, where little is learned (see
+        input-scale; 0.75). Features that are constant do no harm by themselves.
 
     Example:
         bad: ``x = torch.tensor(table)`` with -999 where a sensor did not answer

@@ -19,8 +19,9 @@ _PASSES = 4
 """Forward passes of each phase that are looked at while the watch is on."""
 _FAR = 30.0
 """Distance from the median of a feature, in units of its usual deviation, that none comes to."""
+_ALIKE = 0.5
 _GAP = 2.0
-"""How much farther than all the others they are at least."""
+"""A code is half of them at least, and so much farther than all that is not the code."""
 _MOST_VALUES = 4096
 _FEWEST_VALUES = 8
 """Values of each feature from which on their spread says something of it, and not of chance."""
@@ -140,8 +141,8 @@ def outlying(values: Tensor) -> Tensor:
     """Which values are no measurements: 30 deviations and more from the median of their feature.
 
     The deviation is that of a normal distribution with the same median distance from the median.
-    They stand apart: the nearest is twice as far as the farthest of the others. Values that fill
-    all that lies between are those of a feature with a long tail. None are in a feature of which
+    Half of them or more are one number, which occurs more than once and is twice as far as any
+    other; else the feature has a long tail, or an end to its scale. None are in a feature of which
     more than half the values are the same.
 
     Args:
@@ -152,6 +153,9 @@ def outlying(values: Tensor) -> Tensor:
     usual = 1.4826 * (sample - middle).abs().nanmedian(0).values
     distance = (values - middle).abs()
     far = (distance > _FAR * usual) & (usual > 0) & values.isfinite()
-    nearest = torch.where(far, distance, torch.inf).amin(0)
-    others = torch.where(far | ~values.isfinite(), 0.0, distance).amax(0)
-    return far & (nearest > _GAP * others)
+    farthest = torch.where(far, distance, 0.0).amax(0)
+    code = far & (distance == farthest)
+    others = torch.where(code | ~values.isfinite(), 0.0, distance).amax(0)
+    alike = code.sum(0)
+    coded = (alike > 1) & (alike >= _ALIKE * far.sum(0)) & (farthest > _GAP * others)
+    return far & coded

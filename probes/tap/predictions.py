@@ -16,6 +16,7 @@ from probes.tap.priors import Priors
 from probes.tap.sharpness import sharpness
 from probes.tap.statistics import Collector
 from probes.tap.unrecorded import unrecorded
+from probes.tap.within_places import within_places
 
 _MOST_ROWS = 16_384
 """Positions of one call that are looked at: evenly spread over all of them."""
@@ -80,10 +81,10 @@ class PredictionWatch:
         if self._seen[where] > _MOST_CALLS:
             return
         with unrecorded():
-            rows, classes = _counting(name, scores.detach(), labels.detach(), given)
-            found = class_statistics(rows, classes)
+            rows, classes, places = _counting(name, scores.detach(), labels.detach(), given)
+            found = class_statistics(rows, classes) | within_places(rows, classes, places)
             if name == "gather":
-                for name in ("prediction.loss", "prediction.skill"):
+                for name in ("prediction.loss", "prediction.skill", "prediction.within"):
                     found.pop(name, None)  # What scores they are is not known.
             elif scores.requires_grad:
                 found |= self._priors.recalls(where, rows, classes)
@@ -100,11 +101,13 @@ def _picks_labels(scores: Tensor, index: Tensor, dim: int) -> bool:
 
 def _counting(
     name: str, scores: Tensor, labels: Tensor, given: dict[str, Any]
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor]:
     """Scores, shaped (positions, classes), and labels of the positions that count.
 
+    And which place each position is within its sample, such as a pixel: 0 where a sample has one.
     Of many positions, some that are evenly spread over all of them.
     """
+    samples = labels.shape[0] if labels.dim() else 1
     if name in BINARY:
         scores = (
             scores.flatten() if name.endswith("logits") else torch.logit(scores, 1e-7).flatten()
@@ -118,12 +121,15 @@ def _counting(
             labels = labels.argmax(1 if labels.dim() > 1 else 0)
         scores = scores[None] if scores.dim() == 1 else scores.movedim(1, -1).flatten(0, -2)
     if labels.numel() != len(scores):
-        return scores[:0], labels.flatten()[:0].long()
+        nothing = labels.flatten()[:0].long()
+        return scores[:0], nothing, nothing
     stride = max(1, -(-labels.numel() // _MOST_ROWS))
+    whole = max(1, labels.numel() // max(1, samples))
     scores, labels = scores[::stride].float(), labels.flatten()[::stride].long()
     ignored = given.get("ignore_index", -100)
     kept = (labels != ignored) & (labels >= 0) & (labels < scores.shape[1])
-    return scores[kept], labels[kept]
+    places = torch.arange(len(labels), device=labels.device) * stride % whole
+    return scores[kept], labels[kept], places[kept]
 
 
 def class_statistics(scores: Tensor, labels: Tensor) -> dict[str, Tensor]:

@@ -108,14 +108,22 @@ def test_a_flat_loss_alone_is_no_harm(make: Callable[..., Trace]) -> None:
     assert found.severity == 0.3
 
 
-@pytest.mark.parametrize(("unexplained", "severity"), [(0.99, 1.0), (0.3, 0.3)])
+@pytest.mark.parametrize(
+    ("signal", "value", "severity"),
+    [
+        ("target.unexplained", 0.99, 1.0),
+        ("target.unexplained", 0.3, 0.3),
+        ("prediction.within", 0.01, 1.0),
+        ("prediction.within", 0.7, 0.3),
+    ],
+)
 def test_a_collapse_in_which_nothing_but_the_mean_is_explained_is_harm(
-    make: Callable[..., Trace], unexplained: float, severity: float
+    make: Callable[..., Trace], signal: str, value: float, severity: float
 ) -> None:
     learned = {"task": [2.1] * 3 + [0.3] * 17, "curve": [0.25, 0.24] * 10}
     trace = make("val_loss", best=0.002, capacity=0.02, kl=0.004, **learned)
     for step in range(0, 101, 5):
-        row = ["train.py:30", "target.unexplained", unexplained]
+        row = ["train.py:30", signal, value]
         trace.feed({"event": "signals", "step": step, "phase": "train", "rows": [row]})
     (found,) = read(trace, LOSS)
     assert (found.code, found.severity) == ("P402", severity)

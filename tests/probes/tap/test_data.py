@@ -306,7 +306,8 @@ def test_a_long_tail_is_made_of_measurements() -> None:
     torch.manual_seed(0)
     amounts = (3 * torch.randn(400, 3)).exp()
     spots = torch.exp(-((9 * torch.rand(400, 2) - 3) ** 2) / 0.5)
-    for values in (amounts, spots):
+    faint = (-40 * torch.rand(400, 3)).exp()
+    for values in (amounts, spots, faint, (20 * amounts).clamp(max=200)):
         middle = values.median(0).values
         usual = (values - middle).abs().median(0).values
         assert ((values - middle).abs() > 60 * usual).any()

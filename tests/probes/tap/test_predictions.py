@@ -155,3 +155,23 @@ def test_shares_of_classes_are_those_of_all_looks() -> None:
     found = priors.recalls("a", scores.expand(2, 2), rare)
     assert found["prediction.hits"] == 0  # The common class is in the recall from the first look.
     assert found["prediction.recall"] == 0.5 and found["prediction.fair_recall"] == 0.5
+
+
+def test_what_is_usual_at_a_place_is_not_known_of_a_sample() -> None:
+    torch.manual_seed(0)
+    chances = torch.rand(9)
+    labels = (torch.rand(400, 9) < chances).float()
+    usual = chances.logit().expand(400, 9)
+
+    def within(logits: Tensor, targets: Tensor = labels) -> float | None:
+        logits = (0 * logits).requires_grad_() + logits
+        trace = observe(
+            lambda out: functional.binary_cross_entropy_with_logits(logits, targets) + 0 * out.sum()
+        )
+        places = trace.places("prediction.within")
+        return trace.signal("train", places[0], "prediction.within").values[0] if places else None
+
+    assert within(usual) == pytest.approx(0, abs=1e-6)
+    assert within(usual + 4 * (labels - 0.5)) > 0.4
+    assert within(usual.flatten(), labels.flatten()) is None, "all may be samples"
+    assert within(usual[:1], labels[:1]) is None, "there is no other sample"
