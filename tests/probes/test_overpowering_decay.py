@@ -42,3 +42,14 @@ def test_a_decoupled_decay_is_held_against_the_update(optimize) -> None:
 def test_nothing_is_found(optimize, metric, options) -> None:
     trace = optimize(FLAT, metric, **{"weight_decay": 1.0, **SHRINKS, **options})
     assert not list(OverpoweringDecay().read(trace, ACCURACY))
+
+
+@pytest.mark.parametrize(("held_out", "severity"), [(0.6, 0.3), (0.5, 0.9)])
+def test_what_knows_its_own_samples_better_is_not_held_back(optimize, held_out, severity) -> None:
+    trace = optimize(FLAT, STUCK, weight_decay=1.0, **SHRINKS)
+    for phase, unexplained in (("train", 0.5), ("eval", held_out)):
+        rows = [["train.py:30", "target.unexplained", unexplained]]
+        for step in range(100):
+            trace.feed({"event": "signals", "step": step, "phase": phase, "rows": rows})
+    (symptom,) = OverpoweringDecay().read(trace, ACCURACY)
+    assert symptom.severity == pytest.approx(severity)
