@@ -1,0 +1,203 @@
+"""How far an averaged copy of a model is behind the weights that are trained."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.optimizer import Optimizer, register_optimizer_step_pre_hook
+
+from probes.tap.calls import CallLog
+from probes.tap.dense import is_dense
+from probes.tap.forward import ForwardWatch
+from probes.tap.guard import quietly
+from probes.tap.locate import Sources
+from probes.tap.modules import ModuleTree
+from probes.tap.no_grad import NoGradBlocks
+from probes.tap.optimizers import held_by
+from probes.tap.statistics import Collector
+from probes.tap.twins import Twin, Twins, some, vector
+from probes.tap.unrecorded import unrecorded
+from probes.tap.wrap import all_undone
+
+_WRITES = {
+    "lerp_", "mul_", "add_", "sub_", "copy_", "__set__", "_foreach_lerp_", "_foreach_mul_",
+    "_foreach_add_", "_foreach_copy_",
+}  # fmt: skip
+"""Functions by which a copy is changed, by their names."""
+
+
+class AverageWatch:
+    """Compares the copies of a model with it where they are evaluated.
+
+    Up to 1,024 elements of up to a hundred parameters are compared. An evaluation is a pass without
+    gradient; of those that do not belong to a probed step, the ones in a block without gradients
+    that is looked at (see `NoGradBlocks`) or after ``model.eval()`` are seen.
+
+    Signals, at the model that is trained: ``average.share``, in training, which share of its
+    distance to the weights the copy went since the step before. At ``model@file.py:12``, the line
+    that changes the copy: ``average.written``, 1. At ``model@file.py:12``, the line
+    that calls one of the two in evaluation: ``average.lag``, which share of the way of the weights,
+    since their first step, the copy still has before it: 0 where it is where they are, 1 where it
+    is where they began; ``average.beside``, 1 where the trained model itself is called.
+
+    Args:
+        tree: Names the models.
+        sources: Tells the user's lines.
+        forward: Tells of forward passes.
+        blocks: Tells of parts without gradients.
+        calls: Tells of what changes a copy.
+        collector: Takes the signals.
+
+    Attributes:
+        twins: The copies.
+    """
+
+    def __init__(
+        self,
+        tree: ModuleTree,
+        sources: Sources,
+        forward: ForwardWatch,
+        blocks: NoGradBlocks,
+        calls: CallLog,
+        collector: Collector,
+    ) -> None:
+        self._sources = sources
+        self._forward = forward
+        self._collector = collector
+        self._optimizers: weakref.WeakSet[Optimizer] = weakref.WeakSet()
+        self._begun: weakref.WeakSet[Optimizer] = weakref.WeakSet()
+        self._first: dict[int, tuple[weakref.ref[Tensor], Tensor]] = {}
+        self._on = False
+        self._seen = False
+        self._memory: dict[int, Twin] = {}
+        self.twins = Twins(tree)
+        calls.listen(self._note_write, _WRITES)
+        forward.on_pass.append(self._look_at)
+        blocks.on_enter.append(self._enter_block)
+        blocks.on_exit.append(self._leave_block)
+
+    def install(self) -> Callable[[], None]:
+        """Begin to watch; returns what undoes it."""
+        undo = register_optimizer_step_pre_hook(self._before_step).remove
+        return all_undone([self.twins.install(), undo])
+
+    def add_optimizer(self, optimizer: Optimizer) -> None:
+        """Follow an optimizer that was just made."""
+        self._optimizers.add(optimizer)
+
+    @quietly
+    def switch_on(self) -> None:
+        """Look how far the copies go until the next step."""
+        self._on = True
+        with unrecorded():
+            for twin in self.twins.found:
+                own, _ = twin.parameters()
+                self._memory |= {key: twin for p in own for key in (id(p), p.data_ptr())}
+                copy, original = map(vector, twin.parameters())
+                if copy is not None and original is not None:
+                    twin.before = copy, original
+
+    def switch_off(self) -> None:
+        """Look no more."""
+        self._on, self._memory = False, {}
+
+    @quietly
+    def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        if not self._on:
+            return
+        with unrecorded():
+            self._keep_first(optimizer)
+            self.twins.refresh(self._held())
+            for twin in self.twins.found:
+                self._measure(twin)
+
+    def _keep_first(self, optimizer: Optimizer) -> None:
+        """Keep samples of parameters as they are before the first step with them."""
+        if optimizer not in self._begun:
+            self._begun.add(optimizer)
+            for parameter in held_by(optimizer):
+                known = self._first.get(id(parameter))
+                if known is None or known[0]() is not parameter:
+                    sample = vector([parameter])
+                    if sample is not None:
+                        self._first[id(parameter)] = weakref.ref(parameter), sample
+
+    def _held(self) -> set[int]:
+        return {id(p) for optimizer in self._optimizers for p in held_by(optimizer)}
+
+    def _measure(self, twin: Twin) -> None:
+        """Tell how far a copy went since the step before."""
+        (then, weights), twin.before = twin.before or (None, None), None
+        now = vector(twin.parameters()[0])
+        if then is None or weights is None or now is None:
+            return
+        gap = weights - then
+        share = torch.dot(now - then, gap) / torch.dot(gap, gap)
+        twin.moves = twin.moves or bool(share > 0)
+        self._collector.add("train", twin.where, {"average.share": share})
+
+    def _note_write(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
+    ) -> None:
+        """Take note of the line that changes a copy."""
+        changed = args[0] if args and self._memory else None
+        if isinstance(changed, list | tuple) and changed:
+            changed = changed[0]
+        if not is_dense(changed):
+            return
+        # Of `data = ...` the memory is another one by now.
+        twin = self._memory.get(id(changed)) or self._memory.get(changed.data_ptr())
+        line = self._sources.line() if twin is not None else None
+        if twin is not None and line is not None:
+            self._collector.add("train", f"{twin.where}@{line}", {"average.written": 1.0})
+            self._memory = {key: t for key, t in self._memory.items() if t is not twin}
+
+    @quietly
+    def _enter_block(self) -> None:
+        self._seen = False
+        if self.twins.found:
+            self._forward.listen()
+
+    @quietly
+    def _leave_block(self, step_is_probed: bool) -> bool:
+        self._forward.listen_no_more()
+        return self._seen
+
+    @quietly
+    def _look_at(self, module: nn.Module) -> None:
+        if torch.is_grad_enabled() or not self.twins.found:
+            return
+        with unrecorded():
+            twin = self.twins.of(module)
+            if twin is not None:
+                self._seen = True
+                lag = self._lag(twin)
+                if lag is not None:
+                    self._tell(twin, {"average.lag": lag})
+                return
+            own = {id(parameter) for parameter in module.parameters()}
+            for twin in self.twins.found:
+                if own & {id(p) for p in twin.parameters()[1]}:
+                    self._tell(twin, {"average.beside": 1.0})
+
+    def _tell(self, twin: Twin, found: dict[str, Tensor | float]) -> None:
+        self._collector.add("eval", f"{twin.where}@{self._sources.line() or ''}", found)
+
+    def _lag(self, twin: Twin) -> Tensor | None:
+        copies, originals = twin.parameters()
+        pairs = [
+            (copy, original, self._first[id(original)][1])
+            for copy, original in zip(copies, originals, strict=True)
+            if id(original) in self._first and self._first[id(original)][0]() is original
+        ]
+        if not pairs:
+            return None
+        copy, now = vector(c for c, _, _ in pairs), vector(o for _, o, _ in pairs)
+        if copy is None or now is None:
+            return None
+        way = now - torch.cat([first for _, _, first in pairs])
+        return torch.dot(now - copy, way) / torch.dot(way, way)

@@ -1,0 +1,134 @@
+"""Gives a moving average of the weights another decay."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator, Sequence
+
+import libcst as cst
+
+from remedies.source.bindings import Given, given_for, names_in
+from remedies.source.errors import Unwritable
+from remedies.source.file import SourceFile
+from remedies.source.numbers import literal
+
+_OF_TORCH = {
+    "torch.optim.swa_utils.get_ema_multi_avg_fn",
+    "torch.optim.swa_utils.get_ema_avg_fn",
+}
+_USUAL = 0.999
+_LIKE = 0.02
+"""Share of 1 - decay by which a number may differ from what was measured."""
+_LERPS = {"lerp", "lerp_", "_foreach_lerp", "_foreach_lerp_"}
+_PRODUCTS = {"mul", "mul_", "_foreach_mul", "_foreach_mul_"}
+_SUMS = {"add", "add_", "_foreach_add", "_foreach_add_"}
+
+
+def set_share(files: Sequence[SourceFile], share: float, new: float) -> None:
+    """Write another decay in the place of the one that an average was seen to have.
+
+    It is looked for in what averages are computed with, the weight of ``lerp_`` for one, and in
+    what the names in there are given: by assignments, arguments and defaults.
+
+    Args:
+        files: The files of the program.
+        share: Which share of its distance the average was seen to go, 1 - decay.
+        new: Which share it is to go.
+
+    Raises:
+        Unwritable: It is not written as a number, or in several places.
+    """
+    found = _numbers(files, share)
+    given = [each for each in found if not each.is_default]
+    # A default that nobody asks for stays as it is.
+    chosen = given or found
+    if not chosen:
+        _set_usual(files, share, new)
+    elif len({id(each.statement) for each in chosen}) > 1:
+        raise Unwritable("the decay of the average is written in several places")
+    for each in chosen:
+        _replace(each, share, new)
+
+
+def _numbers(files: Sequence[SourceFile], share: float) -> list[Given]:
+    """The numbers that are the decay, or one minus it."""
+    queue = [Given(file, node) for file in files for node in _weights(file)]
+    asked: set[str] = set()
+    found: dict[int, Given] = {}
+    for each in queue:
+        for node in each.file.everything(each.node):
+            if isinstance(node, cst.Float | cst.Integer) and _kind(node, share):
+                found[id(node)] = Given(each.file, node, each.is_default)
+        for name in names_in(each.node) - asked:
+            asked.add(name)
+            queue += (given for file in files for given in given_for(file, name, files))
+    return list(found.values())
+
+
+def _weights(file: SourceFile) -> Iterator[cst.BaseExpression]:
+    """What averages are weighed by in a file."""
+    for node in file.everything():
+        match node:
+            case cst.Call():
+                yield from _weights_of(file, node)
+            case cst.BinaryOperation(
+                left=cst.BinaryOperation(operator=cst.Multiply()) as one,
+                operator=cst.Add(),
+                right=cst.BinaryOperation(operator=cst.Multiply()) as other,
+            ):
+                yield from (one.left, one.right, other.left, other.right)
+
+
+def _weights_of(file: SourceFile, call: cst.Call) -> Iterator[cst.BaseExpression]:
+    if file.imported(call.func) in _OF_TORCH:
+        yield from (arg.value for arg in call.args)
+    name = _name(call)
+    for place, arg in enumerate(call.args):
+        key = arg.keyword.value if arg.keyword else None
+        last = key is None and place == len(call.args) - 1
+        if (name in _LERPS and (last or key == "weight")) or (name in _PRODUCTS and last):
+            yield arg.value
+        if name in _SUMS and key == "alpha":
+            yield arg.value
+
+
+def _name(call: cst.Call) -> str:
+    match call.func:
+        case cst.Attribute(attr=cst.Name(value=name)) | cst.Name(value=name):
+            return name
+    return ""
+
+
+def _set_usual(files: Iterable[SourceFile], share: float, new: float) -> None:
+    """Name a decay where torch's usual one was taken."""
+    calls = [
+        (file, call)
+        for file in files
+        for call in file.nodes(cst.Call)
+        if file.imported(call.func) in _OF_TORCH and not call.args
+    ]
+    if len(calls) != 1 or not _is_like(1 - _USUAL, share):
+        raise Unwritable("the decay of the average is not written as a number")
+    (file, call) = calls[0]
+    args = [cst.Arg(file.parse(f"{1 - new:.6g}"))]
+    file.edit(call, lambda old: old.with_changes(args=args))
+
+
+def _kind(node: cst.Float | cst.Integer, share: float) -> str | None:
+    """Whether a number is the decay, or one minus the decay."""
+    value = float(ast.literal_eval(node.value))
+    if _is_like(1 - value, share):
+        return "decay"
+    return "share" if _is_like(value, share) else None
+
+
+def _is_like(value: float, share: float) -> bool:
+    return abs(value - share) <= _LIKE * share
+
+
+def _replace(given: Given, share: float, new: float) -> None:
+    node = given.node
+    assert isinstance(node, cst.Float | cst.Integer)
+    code = f"{1 - new:.6g}" if _kind(node, share) == "decay" else literal(new)
+    replacement = given.file.parse(code)
+    given.file.edit(node, lambda _: replacement)
