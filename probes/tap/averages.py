@@ -12,6 +12,7 @@ from torch.optim.optimizer import Optimizer, register_optimizer_step_pre_hook
 
 from probes.tap.calls import CallLog
 from probes.tap.dense import is_dense
+from probes.tap.first_samples import FirstSamples
 from probes.tap.forward import ForwardWatch
 from probes.tap.guard import quietly
 from probes.tap.locate import Sources
@@ -19,7 +20,7 @@ from probes.tap.modules import ModuleTree
 from probes.tap.no_grad import NoGradBlocks
 from probes.tap.optimizers import held_by
 from probes.tap.statistics import Collector
-from probes.tap.twins import Twin, Twins, some, vector
+from probes.tap.twins import Twin, Twins, vector
 from probes.tap.unrecorded import unrecorded
 from probes.tap.wrap import all_undone
 
@@ -70,7 +71,7 @@ class AverageWatch:
         self._collector = collector
         self._optimizers: weakref.WeakSet[Optimizer] = weakref.WeakSet()
         self._begun: weakref.WeakSet[Optimizer] = weakref.WeakSet()
-        self._first: dict[int, tuple[weakref.ref[Tensor], Tensor]] = {}
+        self._first = FirstSamples()
         self._on = False
         self._seen = False
         self._memory: dict[int, Twin] = {}
@@ -120,11 +121,7 @@ class AverageWatch:
         if optimizer not in self._begun:
             self._begun.add(optimizer)
             for parameter in held_by(optimizer):
-                known = self._first.get(id(parameter))
-                if known is None or known[0]() is not parameter:
-                    sample = vector([parameter])
-                    if sample is not None:
-                        self._first[id(parameter)] = weakref.ref(parameter), sample
+                self._first.keep(parameter)
 
     def _held(self) -> set[int]:
         return {id(p) for optimizer in self._optimizers for p in held_by(optimizer)}
@@ -189,15 +186,15 @@ class AverageWatch:
 
     def _lag(self, twin: Twin) -> Tensor | None:
         copies, originals = twin.parameters()
-        pairs = [
-            (copy, original, self._first[id(original)][1])
-            for copy, original in zip(copies, originals, strict=True)
-            if id(original) in self._first and self._first[id(original)][0]() is original
+        begun = [
+            (c, o, f)
+            for c, o in zip(copies, originals, strict=True)
+            if (f := self._first.of(o)) is not None
         ]
-        if not pairs:
+        if not begun:
             return None
-        copy, now = vector(c for c, _, _ in pairs), vector(o for _, o, _ in pairs)
+        copy, now = vector(c for c, _, _ in begun), vector(o for _, o, _ in begun)
         if copy is None or now is None:
             return None
-        way = now - torch.cat([first for _, _, first in pairs])
+        way = now - torch.cat([first for _, _, first in begun])
         return torch.dot(now - copy, way) / torch.dot(way, way)

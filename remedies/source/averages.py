@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import libcst as cst
 
 from remedies.source.bindings import Given, given_for, names_in
+from remedies.source.blocks import statement_at
 from remedies.source.errors import Unwritable
 from remedies.source.file import SourceFile
 from remedies.source.numbers import literal
@@ -24,35 +25,51 @@ _PRODUCTS = {"mul", "mul_", "_foreach_mul", "_foreach_mul_"}
 _SUMS = {"add", "add_", "_foreach_add", "_foreach_add_"}
 
 
-def set_share(files: Sequence[SourceFile], share: float, new: float) -> None:
+def set_share(
+    places: Iterable[tuple[SourceFile, int]],
+    files: Sequence[SourceFile],
+    share: float,
+    new: float,
+) -> None:
     """Write another decay in the place of the one that an average was seen to have.
 
     It is looked for in what averages are computed with, the weight of ``lerp_`` for one, and in
     what the names in there are given: by assignments, arguments and defaults.
 
     Args:
-        files: The files of the program.
+        places: The lines that update the average.
+        files: The files of the program, those of the lines among them.
         share: Which share of its distance the average was seen to go, 1 - decay.
         new: Which share it is to go.
 
     Raises:
         Unwritable: It is not written as a number, or in several places.
     """
-    found = _numbers(files, share)
-    given = [each for each in found if not each.is_default]
+    within = [(file, _around(file, line)) for file, line in places]
+    nearby = [Given(file, node) for file, root in within for node in _weights(file, root)]
+    beginnings = nearby or [Given(file, node) for file in files for node in _weights(file)]
+    found = _numbers(beginnings, files, share)
     # A default that nobody asks for stays as it is.
-    chosen = given or found
+    chosen = [each for each in found if not each.is_default] or found
+    sure = {id(node) for each in nearby for node in each.file.everything(each.node)}
     if not chosen:
         _set_usual(files, share, new)
-    elif len({id(each.statement) for each in chosen}) > 1:
+    elif len({id(each.statement) for each in chosen if id(each.node) not in sure}) > 1:
         raise Unwritable("the decay of the average is written in several places")
     for each in chosen:
         _replace(each, share, new)
 
 
-def _numbers(files: Sequence[SourceFile], share: float) -> list[Given]:
-    """The numbers that are the decay, or one minus it."""
-    queue = [Given(file, node) for file in files for node in _weights(file)]
+def _around(file: SourceFile, line: int) -> cst.CSTNode:
+    """The function that a line is in, or the loop, or its statement alone."""
+    statement = statement_at(file, line)
+    kinds = (cst.FunctionDef, cst.For)
+    return next((up for up in file.above(statement) if isinstance(up, kinds)), statement)
+
+
+def _numbers(beginnings: list[Given], files: Sequence[SourceFile], share: float) -> list[Given]:
+    """The numbers that are the decay, or one minus it, in these expressions and behind them."""
+    queue = list(beginnings)
     asked: set[str] = set()
     found: dict[int, Given] = {}
     for each in queue:
@@ -65,9 +82,9 @@ def _numbers(files: Sequence[SourceFile], share: float) -> list[Given]:
     return list(found.values())
 
 
-def _weights(file: SourceFile) -> Iterator[cst.BaseExpression]:
-    """What averages are weighed by in a file."""
-    for node in file.everything():
+def _weights(file: SourceFile, root: cst.CSTNode | None = None) -> Iterator[cst.BaseExpression]:
+    """What averages are weighed by in a file, or in a part of it."""
+    for node in file.everything(root):
         match node:
             case cst.Call():
                 yield from _weights_of(file, node)

@@ -153,9 +153,7 @@ class Source(Files):
             new: Which one it is to go.
         """
         self.open_all()
-        for place in places:
-            self.place(place)
-        averages.set_share(self.files, share, new)
+        averages.set_share([self.place(place) for place in places], self.files, share, new)
 
     def autocast_instead(self, place: str) -> None:
         """Leave a model in float32 that is cast at a line, and compute it under autocast."""

@@ -1,7 +1,7 @@
 """Tells kinds of defects on cold-rolled steel from small grey images of the strip.
 
 Scratches run along the strip, chatter marks across it, scale lies in patches and pits are dots; the
-light falls unevenly. What counts is ``val_acc``, the accuracy of an average of the weights, which is
+light falls unevenly. What counts is ``val_acc``, the accuracy of an average of the weights: this is
 the model that goes to the mill.
 """
 
@@ -73,14 +73,14 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--lr", type=float, default=2e-3)
-    parser.add_argument("--width", type=int, default=12)
+    parser.add_argument("--width", type=int, default=8)
     parser.add_argument("--ema-decay", type=float, default=0.98)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
 
     torch.manual_seed(args.seed)
     generator = torch.Generator().manual_seed(args.seed)
-    images, kinds = strips(1280, 16, generator)
+    images, kinds = strips(1024, 16, generator)
     val_images, val_kinds = strips(400, 16, generator)
     model = Inspector(args.width)
     average = Average(model, args.ema_decay)
