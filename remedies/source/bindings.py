@@ -52,10 +52,8 @@ def given_for(file: SourceFile, name: str, files: Sequence[SourceFile]) -> Itera
     """What a name may be given in a file, and its parameter in all files."""
     for node in file.everything():
         match node:
-            case cst.Assign(value=value) if any(
-                _is_called(target.target, name) for target in node.targets
-            ):
-                yield Given(file, value)
+            case cst.Assign():
+                yield from (Given(file, value) for value in _assigned(node, name))
             case cst.AnnAssign(target=target, value=cst.BaseExpression() as value):
                 if _is_called(target, name):
                     in_class = isinstance(file.scope(node), cst.Module) and any(
@@ -75,6 +73,17 @@ def given_for(file: SourceFile, name: str, files: Sequence[SourceFile]) -> Itera
                 )
             case cst.FunctionDef():
                 yield from _parameter(file, node, name, files)
+
+
+def _assigned(assignment: cst.Assign, name: str) -> Iterator[cst.BaseExpression]:
+    """The values that an assignment gives a name, as in ``name, other = 1, 2``."""
+    value = assignment.value
+    for target in (each.target for each in assignment.targets):
+        if _is_called(target, name):
+            yield value
+        elif isinstance(target, cst.Tuple) and isinstance(value, cst.Tuple):
+            pairs = zip(target.elements, value.elements, strict=False)
+            yield from (own.value for place, own in pairs if _is_called(place.value, name))
 
 
 def _is_called(target: cst.BaseExpression, name: str) -> bool:
