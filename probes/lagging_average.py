@@ -130,10 +130,9 @@ def slowest(trace: Trace, where: str) -> float:
 
 def updates_per_step(trace: Trace, where: str) -> float:
     """How often a copy is updated, told from steps that were probed one after the other."""
-    found = list(trace.signal("train", where, "average.share").finite)
-    pairs = zip(found, found[1:], strict=False)
-    adjacent = [value for (step, _), (after, value) in pairs if after == step + 1]
-    return sum(value > 0 for value in adjacent) / len(adjacent) if any(adjacent) else 1.0
+    found = dict(trace.signal("train", where, "average.share").finite)
+    dense = [v for step, v in found.items() if not found.keys().isdisjoint((step - 1, step + 1))]
+    return sum(value > 0 for value in dense) / len(dense) if any(dense) else 1.0
 
 
 def _small(trace: Trace, where: str) -> list[tuple[int, float]]:

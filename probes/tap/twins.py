@@ -61,7 +61,7 @@ class Twins:
 
     def __init__(self, tree: ModuleTree) -> None:
         self._tree = tree
-        self._copied: weakref.WeakSet[nn.Module] = weakref.WeakSet()
+        self._copied: weakref.WeakValueDictionary[int, nn.Module] = weakref.WeakValueDictionary()
         self._judged: weakref.WeakSet[nn.Module] = weakref.WeakSet()
         self.found: list[Twin] = []
 
@@ -71,7 +71,7 @@ class Twins:
 
     @quietly
     def _note(self, module: nn.Module) -> None:
-        self._copied.add(module)
+        self._copied[id(module)] = module
 
     def refresh(self, held: set[int]) -> None:
         """Look which copies there are now.
@@ -84,7 +84,7 @@ class Twins:
         kinds = {type(original) for original in originals}
         fresh = [
             module
-            for module in (*self._tree.alive(), *self._copied)
+            for module in (*self._tree.alive(), *self._copied.values())
             if type(module) in kinds and module not in self._judged
         ]
         # The outermost first: the parts of a copy are copies of parts.

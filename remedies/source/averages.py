@@ -51,7 +51,7 @@ def set_share(
     found = _numbers(beginnings, files, share)
     # A default that nobody asks for stays as it is.
     chosen = [each for each in found if not each.is_default] or found
-    sure = {id(node) for each in nearby for node in each.file.everything(each.node)}
+    sure = {id(node) for each in nearby for node in _literals(each)}
     if not chosen:
         _set_usual(files, share, new)
     elif len({id(each.statement) for each in chosen if id(each.node) not in sure}) > 1:
@@ -70,6 +70,8 @@ def _around(file: SourceFile, line: int) -> cst.CSTNode:
 def _numbers(beginnings: list[Given], files: Sequence[SourceFile], share: float) -> list[Given]:
     """The numbers that are the decay, or one minus it, in these expressions and behind them."""
     queue = list(beginnings)
+    # Beside a decay there may be a number that makes one with it.
+    queue += [Given(each.file, node) for each in beginnings for node in _literals(each)]
     asked: set[str] = set()
     found: dict[int, Given] = {}
     for each in queue:
@@ -80,6 +82,13 @@ def _numbers(beginnings: list[Given], files: Sequence[SourceFile], share: float)
             asked.add(name)
             queue += (given for file in files for given in given_for(file, name, files))
     return list(found.values())
+
+
+def _literals(given: Given) -> Iterator[cst.BaseExpression]:
+    """The numbers in the statement that an expression is in."""
+    for node in given.file.everything(given.statement):
+        if isinstance(node, cst.Float | cst.Integer):
+            yield node
 
 
 def _weights(file: SourceFile, root: cst.CSTNode | None = None) -> Iterator[cst.BaseExpression]:
