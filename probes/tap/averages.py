@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim.optimizer import Optimizer, register_optimizer_step_pre_hook
 
 from probes.tap.calls import CallLog
-from probes.tap.dense import is_dense
+from probes.tap.copy_writes import CopyWrites
 from probes.tap.first_samples import FirstSamples
 from probes.tap.forward import ForwardWatch
 from probes.tap.guard import quietly
@@ -24,12 +24,6 @@ from probes.tap.twins import Twin, Twins, vector
 from probes.tap.unrecorded import unrecorded
 from probes.tap.wrap import all_undone
 
-_WRITES = {
-    "lerp_", "mul_", "add_", "sub_", "copy_", "__set__", "_foreach_lerp_", "_foreach_mul_",
-    "_foreach_add_", "_foreach_copy_",
-}  # fmt: skip
-"""Functions by which a copy is changed, by their names."""
-
 
 class AverageWatch:
     """Compares the copies of a model with it where they are evaluated.
@@ -40,7 +34,6 @@ class AverageWatch:
 
     Signals, at the model that is trained: ``average.share``, in training, which share of its
     distance to the weights the copy went since the step before. At ``model@file.py:12``, the line
-    that changes the copy: ``average.written``, 1. At ``model@file.py:12``, the line
     that calls one of the two in evaluation: ``average.lag``, which share of the way of the weights,
     since their first step, the copy still has before it: 0 where it is where they are, 1 where it
     is where they began; ``average.beside``, 1 where the trained model itself is called.
@@ -74,9 +67,9 @@ class AverageWatch:
         self._first = FirstSamples()
         self._on = False
         self._seen = False
-        self._memory: dict[int, Twin] = {}
+        self._told: set[tuple[str, str]] = set()
         self.twins = Twins(tree)
-        calls.listen(self._note_write, _WRITES)
+        self._writes = CopyWrites(sources, calls, collector)
         forward.on_pass.append(self._look_at)
         blocks.on_enter.append(self._enter_block)
         blocks.on_exit.append(self._leave_block)
@@ -94,20 +87,21 @@ class AverageWatch:
     def switch_on(self) -> None:
         """Look how far the copies go until the next step."""
         self._on = True
+        self._writes.watch(self.twins.found)
         with unrecorded():
             for twin in self.twins.found:
-                own, _ = twin.parameters()
-                self._memory |= {key: twin for p in own for key in (id(p), p.data_ptr())}
                 copy, original = map(vector, twin.parameters())
                 if copy is not None and original is not None:
                     twin.before = copy, original
 
     def switch_off(self) -> None:
         """Look no more."""
-        self._on, self._memory = False, {}
+        self._on = False
+        self._writes.forget()
 
     @quietly
     def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        self._told = set()
         if not self._on:
             return
         with unrecorded():
@@ -137,22 +131,6 @@ class AverageWatch:
         twin.moves = twin.moves or bool(share > 0)
         self._collector.add("train", twin.where, {"average.share": share})
 
-    def _note_write(
-        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
-    ) -> None:
-        """Take note of the line that changes a copy."""
-        changed = args[0] if args and self._memory else None
-        if isinstance(changed, list | tuple) and changed:
-            changed = changed[0]
-        if not is_dense(changed):
-            return
-        # Of `data = ...` the memory is another one by now.
-        twin = self._memory.get(id(changed)) or self._memory.get(changed.data_ptr())
-        line = self._sources.line() if twin is not None else None
-        if twin is not None and line is not None:
-            self._collector.add("train", f"{twin.where}@{line}", {"average.written": 1.0})
-            self._memory = {key: t for key, t in self._memory.items() if t is not twin}
-
     @quietly
     def _enter_block(self) -> None:
         self._seen = False
@@ -172,17 +150,19 @@ class AverageWatch:
             twin = self.twins.of(module)
             if twin is not None:
                 self._seen = True
-                lag = self._lag(twin)
-                if lag is not None:
-                    self._tell(twin, {"average.lag": lag})
+                self._tell(twin, "average.lag", self._lag)
                 return
             own = {id(parameter) for parameter in module.parameters()}
             for twin in self.twins.found:
-                if own & {id(p) for p in twin.parameters()[1]}:
-                    self._tell(twin, {"average.beside": 1.0})
+                if not own.isdisjoint(map(id, twin.parameters()[1])):
+                    self._tell(twin, "average.beside", lambda _: 1.0)
 
-    def _tell(self, twin: Twin, found: dict[str, Tensor | float]) -> None:
-        self._collector.add("eval", f"{twin.where}@{self._sources.line() or ''}", found)
+    def _tell(self, twin: Twin, name: str, value: Callable[[Twin], Tensor | float | None]) -> None:
+        """Tell of a line that calls a model, once after each step."""
+        place = f"{twin.where}@{self._sources.line() or ''}"
+        if (place, name) not in self._told and (found := value(twin)) is not None:
+            self._told.add((place, name))
+            self._collector.add("eval", place, {name: found})
 
     def _lag(self, twin: Twin) -> Tensor | None:
         copies, originals = twin.parameters()

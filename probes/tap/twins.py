@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from probes.tap.wrap import wrap
 
 _MOST = 100
 """Parameters of a copy that are looked at."""
+_MOST_COPIES = 8
+"""Copies that are followed: some programs keep one of every epoch."""
 _DEEPEST = 8
 
 
@@ -26,7 +29,7 @@ class Twin:
     Attributes:
         copy: The copy.
         original: What is trained.
-        where: Name of the original; with a number behind it for further copies of it.
+        where: Name of the original; ``Net/2`` for its second copy.
         before: Samples of the copy and of the original at the beginning of a probed step.
         moves: Whether the copy was seen to go towards the original.
     """
@@ -89,7 +92,7 @@ class Twins:
         ]
         # The outermost first: the parts of a copy are copies of parts.
         for module in sorted(fresh, key=lambda module: -sum(1 for _ in module.modules())):
-            if module not in self._judged:
+            if module not in self._judged and len(self.found) < _MOST_COPIES:
                 self._judge(module, originals, held)
 
     def of(self, module: nn.Module) -> Twin | None:
@@ -124,8 +127,9 @@ class Twins:
 
     def _label(self, original: nn.Module) -> str:
         name = self._tree.name(original) or type(original).__name__
-        others = sum(twin.original() is original for twin in self.found)
-        return f"{name}#{1 + others}" if others else name
+        taken = {twin.where for twin in self.found}
+        names = (f"{name}/{number}" if number > 1 else name for number in itertools.count(1))
+        return next(free for free in names if free not in taken)
 
 
 def some(parameters: Iterable[Tensor]) -> list[Tensor]:

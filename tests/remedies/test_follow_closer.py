@@ -99,14 +99,14 @@ def test_the_symptom_is_gone(treat) -> None:
 
 def test_what_the_script_does_not_move_stays(treat) -> None:
     kept: list[nn.Module] = []
-    _, trace = treat(lambda: trained(kept), (action("Net,Net#2"),))
+    _, trace = treat(lambda: trained(kept), (action("Net,Net/2"),))
     assert same(kept[1], plainly()[1])
     assert {event["target"] for event in trace.applied} == {"Net"}
 
 
 def test_a_copy_that_is_no_target_stays(treat) -> None:
     kept: list[nn.Module] = []
-    _, trace = treat(lambda: trained(kept), (action("Net#2"),))
+    _, trace = treat(lambda: trained(kept), (action("Net/2"),))
     assert same(kept[0], plainly()[0])
     assert not trace.applied
 

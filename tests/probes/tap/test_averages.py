@@ -238,7 +238,7 @@ def test_two_copies_have_names_of_their_own() -> None:
         train(after, 40, model)
 
     trace = observe(program)
-    assert {*trace.places("average.share")} == {"Net", "Net#2"}
+    assert {*trace.places("average.share")} == {"Net", "Net/2"}
 
 
 def test_a_copy_that_is_gone_is_forgotten() -> None:

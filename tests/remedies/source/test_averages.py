@@ -139,4 +139,4 @@ def test_a_copy_that_was_not_seen_to_move(rewrite) -> None:
     with pytest.raises(Unwritable, match="seen"):
         rewrite("s.lerp_(p, 0.0001)\n", "R315", "Net", Trace(), horizon=40.0)
     with pytest.raises(Unwritable, match="several"):
-        rewrite("s.lerp_(p, 0.0001)\n", "R315", "Net,Net#2", Trace(), horizon=40.0)
+        rewrite("s.lerp_(p, 0.0001)\n", "R315", "Net,Net/2", Trace(), horizon=40.0)
