@@ -2,44 +2,22 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterable
-from dataclasses import dataclass
 
-from probes import _progress, _words
+from probes import _averages, _progress, _words
 from probes.base import Probe
 from probes.objective import Objective
 from probes.symptom import ALARM, Symptom
 from probes.trace import Trace
 
 _BEHIND = 0.5
-_JUMP = 0.5
-"""Share of its distance from which on a copy does not follow, but is set to the weights."""
 _TAKEN_IN = 1.6
 """An average of a straight way that is behind by half of it has taken in so much of the weights."""
-_AT_EACH_STEP = 0.5
-"""Share of the steps from which on a pass without gradient belongs to the training."""
-_FEWEST_STEPS = 3
 _NAMES = {
     "ema", "avg", "average", "averaged", "averages", "swa", "shadow", "teacher", "target",
     "polyak", "smoothed", "slow", "momentum",
 }  # fmt: skip
 """Words in the name of a metric that tell of a copy where the trained model is evaluated, too."""
-
-
-@dataclass(frozen=True)
-class _Look:
-    """The last evaluation of a copy.
-
-    Attributes:
-        line: The line that calls it.
-        step: When.
-        lag: Which share of the way it has before it.
-    """
-
-    line: str
-    step: int
-    lag: float
 
 
 class LaggingAverage(Probe):
@@ -67,8 +45,9 @@ class LaggingAverage(Probe):
         the weights in jumps (targets, best states), and lines that call the copy at every step
         (teachers) do not count. The metric must be that of the copy: it is no number of the
         training, and where the trained model is evaluated, too, its name says so (``ema_acc``).
-        Averages that are kept as tensors and put into the trained model for the evaluation are not
-        seen. Severity rises from 0.5 to 0.9 where the copy is where it began.
+        Averages that are kept as tensors, and put into the trained model for its evaluation, are
+        told by what it is evaluated with, and are judged alike. Severity rises from 0.5 to 0.9
+        where the average is where it began.
 
     Example:
         bad: ``AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.9999))`` in 400 steps
@@ -83,106 +62,52 @@ class LaggingAverage(Probe):
 
     code = "P313"
     name = "lagging-average"
-    signals = ("average.lag", "average.share", "average.beside", "average.written")
+    signals = (
+        "average.lag", "average.share", "average.beside", "average.written", "average.swapped",
+        "average.pace",
+    )  # fmt: skip
 
     def read(self, trace: Trace, metric: Objective | None = None) -> Iterable[Symptom]:
         """See `Probe.read`."""
-        copies = dict.fromkeys(_copy(place) for place in trace.places("average.lag", "eval"))
-        for where in copies:
-            look = _last_look(trace, where)
+        for where in _averages.averages(trace):
+            look = _averages.last_look(trace, where)
             if look is None or look.lag <= _BEHIND or 2 * look.step < trace.steps:
                 continue
-            if not _follows_slowly(trace, where) or not _is_judged_by(trace, where, metric):
+            share = _averages.slowness(trace, where)
+            if not share or _averages.taken_in(trace, where) >= _TAKEN_IN:
                 continue
-            share = slowest(trace, where)
-            yield Symptom(
-                code=self.code,
-                name=self.name,
-                severity=ALARM + 0.4 * min(1.0, (look.lag - _BEHIND) / (1 - _BEHIND)),
-                where=where,
-                source=next(iter(written(trace, where)), look.line) or None,
-                step=look.step,
-                evidence={
-                    "lag": look.lag,
-                    "decay": 1 - share,
-                    "horizon": 1 / share,
-                    "steps": float(trace.steps),
-                },
-                message=(
-                    f"an average of {where} is evaluated that still has {look.lag:.0%} of the way "
-                    f"of the weights before it: its decay of {1 - share:.6g} reaches back over "
-                    f"{1 / share:.0f} updates, and the run has {trace.steps} steps"
-                ),
-            )
+            if _is_judged_by(trace, where, metric):
+                yield self._symptom(trace, where, look, share)
 
-
-def written(trace: Trace, where: str) -> list[str]:
-    """The lines that change a copy."""
-    places = trace.places("average.written")
-    return [place.rpartition("@")[2] for place in places if _copy(place) == where]
-
-
-def slowest(trace: Trace, where: str) -> float:
-    """Which share of its distance a copy goes at an update, the median; 0 where it never goes."""
-    shares = [value for _, value in _small(trace, where)]
-    return statistics.median(shares) if shares else 0.0
-
-
-def updates_per_step(trace: Trace, where: str) -> float:
-    """How often a copy is updated, told from steps that were probed one after the other."""
-    found = dict(trace.signal("train", where, "average.share").finite)
-    dense = [v for step, v in found.items() if not found.keys().isdisjoint((step - 1, step + 1))]
-    return sum(value > 0 for value in dense) / len(dense) if any(dense) else 1.0
-
-
-def _small(trace: Trace, where: str) -> list[tuple[int, float]]:
-    """The steps towards the weights that are no jumps."""
-    found = trace.signal("train", where, "average.share").finite
-    return [(step, value) for step, value in found if 0 < value < _JUMP]
-
-
-def _copy(place: str) -> str:
-    return place.rpartition("@")[0]
-
-
-def _last_look(trace: Trace, where: str) -> _Look | None:
-    """At the lines that are no part of the training."""
-    looks = []
-    for place in trace.places("average.lag", "eval"):
-        seen = trace.signal("eval", place, "average.lag").finite
-        if _copy(place) == where and len(seen) and not _at_each_step(trace, place, "average.lag"):
-            line = place.rpartition("@")[2]
-            looks.append(_Look(line, seen.steps[-1], seen.values[-1]))
-    return max(looks, key=lambda look: look.step, default=None)
-
-
-def _at_each_step(trace: Trace, place: str, name: str) -> bool:
-    """Whether a line calls a model in most steps, from the first time on."""
-    called = trace.signal("eval", place, name).steps
-    measured = trace.signal("train", _copy(place), "average.share").steps
-    probed = {step for step in measured if step >= called[0]}
-    within = probed.intersection(called)
-    return len(probed) >= _FEWEST_STEPS and len(within) > _AT_EACH_STEP * len(probed)
-
-
-def _follows_slowly(trace: Trace, where: str) -> bool:
-    measured = trace.signal("train", where, "average.share").steps
-    until = dict(zip(measured, [*measured[1:], trace.steps], strict=False))
-    small = _small(trace, where)
-    taken_in = sum(value * (until[step] - step) for step, value in small)
-    return bool(small) and taken_in < _TAKEN_IN
+    def _symptom(self, trace: Trace, where: str, look: _averages.Look, share: float) -> Symptom:
+        lines = [*_averages.written(trace, where), look.line]
+        return Symptom(
+            code=self.code,
+            name=self.name,
+            severity=ALARM + 0.4 * min(1.0, (look.lag - _BEHIND) / (1 - _BEHIND)),
+            where=where,
+            source=lines[0] or None,
+            step=look.step,
+            evidence={
+                "lag": look.lag,
+                "decay": 1 - share,
+                "horizon": 1 / share,
+                "steps": float(trace.steps),
+            },
+            message=(
+                f"an average of {where} is evaluated that still has {look.lag:.0%} of the way of "
+                f"the weights before it: its decay of {1 - share:.5g} reaches back over "
+                f"{1 / share:.0f} updates, and the run has {trace.steps} steps"
+            ),
+        )
 
 
 def _is_judged_by(trace: Trace, where: str, metric: Objective | None) -> bool:
-    """Whether the metric is that of the copy, and leaves something to gain."""
+    """Whether the metric is that of the average, and leaves something to gain."""
     if metric is None or metric.source == "backward":
         return False
     words = _words.tokens(metric.name)
-    beside = any(
-        _copy(place) == where and not _at_each_step(trace, place, "average.beside")
-        for place in trace.places("average.beside", "eval")
-    )
-    named = bool(words & _NAMES)
-    if (beside and not named) or (words & _words.TRAINING and not named):
+    other = _averages.has_rival(trace, where) or bool(words & _words.TRAINING)
+    if other and not words & _NAMES:
         return False
     return _progress.leaves(trace, metric, _progress.NEARLY)

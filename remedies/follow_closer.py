@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from probes.lagging_average import slowest, updates_per_step, written
+from probes import _averages
 from probes.symptom import Symptom
 from probes.trace import Trace
 from remedies._named import named
@@ -25,8 +25,9 @@ class FollowCloser(Remedy):
     What it does:
         After each optimizer step, pulls the copy towards the weights, by one part in ``horizon`` of
         its distance from them, so that it is an average over about so many steps. Its buffers of
-        floating-point numbers, such as running statistics, go with it. Training stays the same
-        unless it uses the copy.
+        floating-point numbers, such as running statistics, go with it. Where averages are put into
+        the model for its evaluation, closer ones take their place for each pass. Training stays the
+        same unless it uses the copy.
 
     When it helps:
         The copy is what is evaluated, and its decay is too slow for the length of the run.
@@ -66,19 +67,23 @@ class FollowCloser(Remedy):
     def apply(self, program: Program, action: Action) -> None:
         """Pull after each step."""
         from remedies.surgery.followers import Followers
+        from remedies.surgery.swapped_averages import SwappedAverages
 
         horizon = float(action.params["horizon"])
         if horizon < 1:
             raise ValueError(f"{action}: the horizon must be one step or more")
         if not action.targets:
             raise ValueError(f"{action}: needs a copy to pull")
-        followers = Followers(
-            action.targets,
-            horizon,
-            lambda: program.copies,
-            lambda where: program.report(action, where, f"an average over {horizon:.3g} steps"),
-        )
+
+        def tell(where: str) -> None:
+            program.report(action, where, f"an average over {horizon:.3g} steps")
+
+        followers = Followers(action.targets, horizon, lambda: program.copies, tell)
         program.around_steps(followers.before_step, followers.after_step)
+        swapped = SwappedAverages(action.targets, horizon, program.module_name, tell)
+        program.around_steps(swapped.before_step, swapped.after_step)
+        for undo in swapped.install():
+            program.at_close(undo)
 
     def advice(self, action: Action) -> str:
         """Which decay is right."""
@@ -93,12 +98,13 @@ class FollowCloser(Remedy):
         """Give the average another decay where it is written as a number."""
         if len(action.targets) != 1:
             raise Unwritable("there are several copies")
-        share = slowest(source.trace, action.target)
+        share = _averages.slowness(source.trace, action.target)
         if not share:
             raise Unwritable("the copy was not seen to follow the weights")
-        updates = updates_per_step(source.trace, action.target)
+        updates = _averages.updates_per_step(source.trace, action.target)
         new = 1 / max(1.0, float(action.params["horizon"]) * updates)
-        source.average_faster(written(source.trace, action.target), share, float(f"{new:.2g}"))
+        lines = _averages.written(source.trace, action.target)
+        source.average_faster(lines, share, float(f"{new:.2g}"))
 
 
 def _decay(share: float) -> str:

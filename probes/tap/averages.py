@@ -20,6 +20,7 @@ from probes.tap.modules import ModuleTree
 from probes.tap.no_grad import NoGradBlocks
 from probes.tap.optimizers import held_by
 from probes.tap.statistics import Collector
+from probes.tap.swaps import SwapWatch
 from probes.tap.twins import Twin, Twins, vector
 from probes.tap.unrecorded import unrecorded
 from probes.tap.wrap import all_undone
@@ -36,7 +37,8 @@ class AverageWatch:
     distance to the weights the copy went since the step before. At ``model@file.py:12``, the line
     that calls one of the two in evaluation: ``average.lag``, which share of the way of the weights,
     since their first step, the copy still has before it: 0 where it is where they are, 1 where it
-    is where they began; ``average.beside``, 1 where the trained model itself is called.
+    is where they began; ``average.beside``, 1 where the trained model itself is called. And those
+    of `SwapWatch`.
 
     Args:
         tree: Names the models.
@@ -69,6 +71,7 @@ class AverageWatch:
         self._seen = False
         self._told: set[tuple[str, str]] = set()
         self.twins = Twins(tree)
+        self._swaps = SwapWatch(tree, sources, self._first, collector)
         self._writes = CopyWrites(sources, calls, collector)
         forward.on_pass.append(self._look_at)
         blocks.on_enter.append(self._enter_block)
@@ -102,6 +105,7 @@ class AverageWatch:
     @quietly
     def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         self._told = set()
+        self.compare()
         if not self._on:
             return
         with unrecorded():
@@ -109,6 +113,12 @@ class AverageWatch:
             self.twins.refresh(self._held())
             for twin in self.twins.found:
                 self._measure(twin)
+
+    @quietly
+    def compare(self) -> None:
+        """Hold what was evaluated against the weights, at the next step or at the end."""
+        with unrecorded():
+            self._swaps.compare()
 
     def _keep_first(self, optimizer: Optimizer) -> None:
         """Keep samples of parameters as they are before the first step with them."""
@@ -134,8 +144,7 @@ class AverageWatch:
     @quietly
     def _enter_block(self) -> None:
         self._seen = False
-        if self.twins.found:
-            self._forward.listen()
+        self._forward.listen()
 
     @quietly
     def _leave_block(self, step_is_probed: bool) -> bool:
@@ -144,7 +153,7 @@ class AverageWatch:
 
     @quietly
     def _look_at(self, module: nn.Module) -> None:
-        if torch.is_grad_enabled() or not self.twins.found:
+        if torch.is_grad_enabled():
             return
         with unrecorded():
             twin = self.twins.of(module)
@@ -152,6 +161,7 @@ class AverageWatch:
                 self._seen = True
                 self._tell(twin, "average.lag", self._lag)
                 return
+            self._swaps.look_at(module)
             own = {id(parameter) for parameter in module.parameters()}
             for twin in self.twins.found:
                 if not own.isdisjoint(map(id, twin.parameters()[1])):

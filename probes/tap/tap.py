@@ -198,6 +198,7 @@ class Tap:
 
     def close(self) -> None:
         """Stop observing and emit what is still held back."""
+        self.averages.compare()
         self._flush()
         self._stop_probing()
         self.calls.switch_off()

@@ -132,10 +132,10 @@ class Twins:
         return next(free for free in names if free not in taken)
 
 
-def some(parameters: Iterable[Tensor]) -> list[Tensor]:
+def some(parameters: Iterable[Tensor], most: int = _MOST) -> list[Tensor]:
     """Not more parameters than are looked at, spread over all of them."""
     every = list(parameters)
-    return every[:: -(-len(every) // _MOST)] if every else []
+    return every[:: -(-len(every) // most)] if every else []
 
 
 def vector(parameters: Iterable[Tensor]) -> Tensor | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import libcst as cst
 
@@ -20,9 +21,33 @@ _OF_TORCH = {
 _USUAL = 0.999
 _LIKE = 0.02
 """Share of 1 - decay by which a number may differ from what was measured."""
+_ROUGHLY = 0.2
+"""The same where it was told from one evaluation to the next."""
 _LERPS = {"lerp", "lerp_", "_foreach_lerp", "_foreach_lerp_"}
 _PRODUCTS = {"mul", "mul_", "_foreach_mul", "_foreach_mul_"}
 _SUMS = {"add", "add_", "_foreach_add", "_foreach_add_"}
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """What an average was seen to do.
+
+    Attributes:
+        share: Which share of its distance it went, 1 - decay.
+        like: Share of this by which it may be wrong.
+    """
+
+    share: float
+    like: float
+
+    def kind(self, number: float) -> str | None:
+        """Whether a number is the decay, or one minus the decay."""
+        if self._is_like(1 - number):
+            return "decay"
+        return "share" if self._is_like(number) else None
+
+    def _is_like(self, share: float) -> bool:
+        return abs(share - self.share) <= self.like * self.share
 
 
 def set_share(
@@ -48,16 +73,17 @@ def set_share(
     within = [(file, _around(file, line)) for file, line in places]
     nearby = [Given(file, node) for file, root in within for node in _weights(file, root)]
     beginnings = nearby or [Given(file, node) for file in files for node in _weights(file)]
-    found = _numbers(beginnings, files, share)
+    measured = _Measured(share, _LIKE if within else _ROUGHLY)
+    found = _numbers(beginnings, files, measured)
     # A default that nobody asks for stays as it is.
     chosen = [each for each in found if not each.is_default] or found
     sure = {id(node) for each in nearby for node in _literals(each)}
     if not chosen:
-        _set_usual(files, share, new)
+        _set_usual(files, measured, new)
     elif len({id(each.statement) for each in chosen if id(each.node) not in sure}) > 1:
         raise Unwritable("the decay of the average is written in several places")
     for each in chosen:
-        _replace(each, share, new)
+        _replace(each, measured, new)
 
 
 def _around(file: SourceFile, line: int) -> cst.CSTNode:
@@ -67,7 +93,9 @@ def _around(file: SourceFile, line: int) -> cst.CSTNode:
     return next((up for up in file.above(statement) if isinstance(up, kinds)), statement)
 
 
-def _numbers(beginnings: list[Given], files: Sequence[SourceFile], share: float) -> list[Given]:
+def _numbers(
+    beginnings: list[Given], files: Sequence[SourceFile], measured: _Measured
+) -> list[Given]:
     """The numbers that are the decay, or one minus it, in these expressions and behind them."""
     queue = list(beginnings)
     # Beside a decay there may be a number that makes one with it.
@@ -76,7 +104,7 @@ def _numbers(beginnings: list[Given], files: Sequence[SourceFile], share: float)
     found: dict[int, Given] = {}
     for each in queue:
         for node in each.file.everything(each.node):
-            if isinstance(node, cst.Float | cst.Integer) and _kind(node, share):
+            if isinstance(node, cst.Float | cst.Integer) and measured.kind(_value(node)):
                 found[id(node)] = Given(each.file, node, each.is_default)
         for name in names_in(each.node) - asked:
             asked.add(name)
@@ -125,7 +153,7 @@ def _name(call: cst.Call) -> str:
     return ""
 
 
-def _set_usual(files: Iterable[SourceFile], share: float, new: float) -> None:
+def _set_usual(files: Iterable[SourceFile], measured: _Measured, new: float) -> None:
     """Name a decay where torch's usual one was taken."""
     calls = [
         (file, call)
@@ -133,28 +161,18 @@ def _set_usual(files: Iterable[SourceFile], share: float, new: float) -> None:
         for call in file.nodes(cst.Call)
         if file.imported(call.func) in _OF_TORCH and not call.args
     ]
-    if len(calls) != 1 or not _is_like(1 - _USUAL, share):
+    if len(calls) != 1 or measured.kind(_USUAL) != "decay":
         raise Unwritable("the decay of the average is not written as a number")
     (file, call) = calls[0]
     args = [cst.Arg(file.parse(f"{1 - new:.6g}"))]
     file.edit(call, lambda old: old.with_changes(args=args))
 
 
-def _kind(node: cst.Float | cst.Integer, share: float) -> str | None:
-    """Whether a number is the decay, or one minus the decay."""
-    value = float(ast.literal_eval(node.value))
-    if _is_like(1 - value, share):
-        return "decay"
-    return "share" if _is_like(value, share) else None
+def _replace(given: Given, measured: _Measured, new: float) -> None:
+    decay = measured.kind(_value(given.node)) == "decay"
+    replacement = given.file.parse(f"{1 - new:.6g}" if decay else literal(new))
+    given.file.edit(given.node, lambda _: replacement)
 
 
-def _is_like(value: float, share: float) -> bool:
-    return abs(value - share) <= _LIKE * share
-
-
-def _replace(given: Given, share: float, new: float) -> None:
-    node = given.node
-    assert isinstance(node, cst.Float | cst.Integer)
-    code = f"{1 - new:.6g}" if _kind(node, share) == "decay" else literal(new)
-    replacement = given.file.parse(code)
-    given.file.edit(node, lambda _: replacement)
+def _value(node: cst.CSTNode) -> float:
+    return float(ast.literal_eval(node.value)) if isinstance(node, cst.Float | cst.Integer) else 0.0

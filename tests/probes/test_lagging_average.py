@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from probes.lagging_average import LaggingAverage, updates_per_step
+from probes._averages import updates_per_step
+from probes.lagging_average import LaggingAverage
 from probes.objective import Objective
 from probes.trace import Trace
 
