@@ -128,3 +128,27 @@ def test_updates_are_counted_between_neighbouring_steps() -> None:
     later = [{**events[0], "step": step} for step in range(20, 60, 4)]
     assert updates_per_step(Trace.of([*events, *later]), "Net") == pytest.approx(0.5, abs=0.05)
     assert updates_per_step(Trace(), "Net") == 1.0
+
+
+def read_swapped(make_trace, pace, lag=(1.0, 0.95, 0.9)):
+    signals = {
+        ("eval", PLACE, "average.swapped"): list(lag),
+        ("train", "Net", "average.pace"): list(pace),
+    }
+    trace = make_trace(signals, {"val_acc": [0.3, 0.4]})
+    return list(LaggingAverage().read(trace, ACCURACY))
+
+
+def test_an_average_that_is_put_into_the_model(make_trace) -> None:
+    (symptom,) = read_swapped(make_trace, [1e-3] * 4)
+    assert (symptom.where, symptom.source) == ("Net", "train.py:30")
+    assert symptom.evidence["decay"] == pytest.approx(0.999)
+
+
+@pytest.mark.parametrize("pace", [(0.0,) * 4, (1.0,) * 4, (0.0, 1.0, 0.0), (0.03,) * 4, ()])
+def test_other_values_that_are_put_into_the_model(make_trace, pace) -> None:
+    assert not read_swapped(make_trace, pace)
+
+
+def test_a_close_average_that_is_put_into_the_model(make_trace) -> None:
+    assert not read_swapped(make_trace, [1e-3] * 4, lag=(0.4, 0.2, 0.1))

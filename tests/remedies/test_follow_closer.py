@@ -161,6 +161,72 @@ def test_only_the_steps_of_what_trains_the_original_count(treat) -> None:
     )
 
 
+def lent(seen: list[Tensor], plain: bool = False, grad: bool = False) -> nn.Module:
+    """Trains a model, and evaluates it with slow averages in the place of its weights."""
+    torch.manual_seed(0)
+    model = nn.Linear(4, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+    kept = [p.detach().clone() for p in model.parameters()]
+    for step in range(30):
+        optimizer.zero_grad()
+        (model(INPUTS) - INPUTS.sum(1, keepdim=True)).square().mean().backward()
+        optimizer.step()
+        for own, weights in zip(kept, model.parameters(), strict=True):
+            own.lerp_(weights.data, 1e-3)
+        if step % 10 == 9:
+            theirs = [p.data for p in model.parameters()]
+            for parameter, own in zip(model.parameters(), kept, strict=True):
+                parameter.data = parameter.data if plain else own
+            with torch.set_grad_enabled(grad):
+                seen.append(model(INPUTS).detach())
+            seen += [own.clone() for own in kept]
+            for parameter, value in zip(model.parameters(), theirs, strict=True):
+                parameter.data = value
+    return model
+
+
+def test_an_average_that_is_put_into_the_model_gives_way_for_the_pass(treat) -> None:
+    seen: list[Tensor] = []
+    plain: list[Tensor] = []
+    model, trace = treat(lambda: lent(seen), (action("Linear"),))
+    assert same(model, lent(plain))
+    assert [event["target"] for event in trace.applied] == ["Linear"]
+    for number in (1, 2):
+        kept = zip(seen[number::3], plain[number::3], strict=True)
+        assert all(torch.equal(one, other) for one, other in kept)
+    average, *way = weights_of_every_step()
+    for weights in way:
+        average = [own.lerp(value, 1 / 4) for own, value in zip(average, weights, strict=True)]
+    assert torch.allclose(seen[-3], nn.functional.linear(INPUTS, *average), atol=1e-5)
+    assert not torch.allclose(seen[-3], plain[-3], atol=1e-2)
+
+
+def weights_of_every_step() -> list[list[Tensor]]:
+    """The weights of the same training, from before the first step on."""
+    torch.manual_seed(0)
+    model = nn.Linear(4, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+    way = [[p.detach().clone() for p in model.parameters()]]
+    for _ in range(30):
+        optimizer.zero_grad()
+        (model(INPUTS) - INPUTS.sum(1, keepdim=True)).square().mean().backward()
+        optimizer.step()
+        way.append([p.detach().clone() for p in model.parameters()])
+    return way
+
+
+@pytest.mark.parametrize(
+    "options", [{"plain": True}, {"grad": True}], ids=["as it is", "with grad"]
+)
+def test_a_pass_that_evaluates_no_average_is_left_alone(treat, options) -> None:
+    seen: list[Tensor] = []
+    plain: list[Tensor] = []
+    _, trace = treat(lambda: lent(seen, **options), (action("Linear"),))
+    lent(plain, **options)
+    assert all(torch.equal(one, other) for one, other in zip(seen, plain, strict=True))
+    assert not trace.applied
+
+
 @pytest.mark.parametrize("wrong", [action(horizon=0.5), action(target="")])
 def test_nonsense_is_refused(treat, wrong) -> None:
     with pytest.raises(ValueError, match="horizon|copy"):

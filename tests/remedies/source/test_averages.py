@@ -135,6 +135,25 @@ def test_what_is_not_a_number_is_not_written(rewrite, text) -> None:
         closer(rewrite, text)
 
 
+SHADOW = """\
+def update(shadow, model, decay):
+    for name, p in model.named_parameters():
+        shadow[name] = decay * shadow[name] + (1 - decay) * p.data
+
+
+update(shadow, model, {0})
+"""
+
+
+def test_an_average_that_is_told_from_its_evaluations(rewrite) -> None:
+    rows = [["Net", "average.pace", 1.1e-4]]
+    trace = Trace.of([{"event": "signals", "step": 20, "phase": "train", "rows": rows}])
+    after = rewrite(SHADOW.format("0.9999"), "R315", "Net", trace, horizon=40.0)
+    assert after == SHADOW.format("0.975")
+    with pytest.raises(Unwritable):
+        rewrite(SHADOW.format("0.999"), "R315", "Net", trace, horizon=40.0)
+
+
 def test_a_copy_that_was_not_seen_to_move(rewrite) -> None:
     with pytest.raises(Unwritable, match="seen"):
         rewrite("s.lerp_(p, 0.0001)\n", "R315", "Net", Trace(), horizon=40.0)
