@@ -383,6 +383,11 @@ def averages_that_are_evaluated() -> nn.Module:
             with torch.no_grad():
                 average(torch.randn(6, 5))
                 other(torch.randn(6, 5))
+            own = copy.deepcopy(model.state_dict())
+            model.load_state_dict(average.state_dict())
+            with torch.no_grad():
+                model(torch.randn(6, 5))
+            model.load_state_dict(own)
     return nn.ModuleList([model, average, other])
 
 
