@@ -46,8 +46,9 @@ class LaggingAverage(Probe):
         (teachers) do not count. The metric must be that of the copy: it is no number of the
         training, and where the trained model is evaluated, too, its name says so (``ema_acc``).
         Averages that are kept as tensors, and put into the trained model for its evaluation, are
-        told by what it is evaluated with, and are judged alike. Severity rises from 0.5 to 0.9
-        where the average is where it began.
+        told by what it is evaluated with, and are judged alike; those that are handed to
+        ``torch.func.functional_call`` are not seen. Severity rises from 0.5 to 0.9 where the
+        average is where it began.
 
     Example:
         bad: ``AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.9999))`` in 400 steps

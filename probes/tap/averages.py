@@ -30,7 +30,7 @@ class AverageWatch:
     """Compares the copies of a model with it where they are evaluated.
 
     Up to 1,024 elements of up to a hundred parameters are compared. An evaluation is a pass without
-    gradient; of those that do not belong to a probed step, the ones in a block without gradients
+    gradient, or one of a copy in evaluation mode; of those that do not belong to a probed step, the ones in a block without gradients
     that is looked at (see `NoGradBlocks`) or after ``model.eval()`` are seen.
 
     Signals, at the model that is trained: ``average.share``, in training, which share of its
@@ -153,13 +153,15 @@ class AverageWatch:
 
     @quietly
     def _look_at(self, module: nn.Module) -> None:
-        if torch.is_grad_enabled():
+        gradients = torch.is_grad_enabled()
+        if gradients and (module.training or not self.twins.found):
             return
         with unrecorded():
             twin = self.twins.of(module)
             if twin is not None:
                 self._seen = True
                 self._tell(twin, "average.lag", self._lag)
+            if twin is not None or gradients:
                 return
             self._swaps.look_at(module)
             own = {id(parameter) for parameter in module.parameters()}

@@ -166,6 +166,26 @@ def test_evaluations_between_probed_steps_are_seen() -> None:
     assert [step for step, _ in lags(trace)] == [45, 90]
 
 
+def test_a_copy_in_evaluation_mode_with_gradients() -> None:
+    def program(tap: Tap) -> None:
+        model = Net()
+        average = copy.deepcopy(model)
+
+        def after(step: int, model: nn.Module) -> None:
+            lerp(average, model)
+            average.train(step % 10 == 4)
+            if step % 10 in (4, 9):
+                average(INPUTS)
+                model.eval()(INPUTS)
+                model.train()
+
+        train(after, 40, model)
+
+    trace = observe(program)
+    assert [step for step, _ in lags(trace)] == [10, 20, 30, 40]
+    assert not trace.places("average.beside", "eval")
+
+
 def test_a_copy_made_by_the_constructor() -> None:
     trace = followed(make=lambda model: Net())
     assert len(shares(trace)) > 30
