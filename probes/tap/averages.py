@@ -30,8 +30,9 @@ class AverageWatch:
     """Compares the copies of a model with it where they are evaluated.
 
     Up to 1,024 elements of up to a hundred parameters are compared. An evaluation is a pass without
-    gradient, or one of a copy in evaluation mode; of those that do not belong to a probed step, the ones in a block without gradients
-    that is looked at (see `NoGradBlocks`) or after ``model.eval()`` are seen.
+    gradient, or one of a copy in evaluation mode; of those that do not belong to a probed step, the
+    ones in a block without gradients that is looked at (see `NoGradBlocks`) or after
+    ``model.eval()`` are seen.
 
     Signals, at the model that is trained: ``average.share``, in training, which share of its
     distance to the weights the copy went since the step before. At ``model@file.py:12``, the line

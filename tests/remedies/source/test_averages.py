@@ -62,6 +62,11 @@ def test_two_statements_in_one_loop(rewrite) -> None:
     assert closer(rewrite, text.format("0.9999", "1e-4")) == text.format("0.975", "0.025")
 
 
+def test_the_same_number_elsewhere_stays(rewrite) -> None:
+    text = "for s, p in pairs:\n    s.lerp_(p, {0})  # update\nbias.mul_(0.0001)\n"
+    assert closer(rewrite, text.format("0.0001")) == text.format("0.025")
+
+
 CLASS = """\
 class Average:
     def __init__(self, model, decay{default}):
