@@ -25,7 +25,7 @@ _ROUGHLY = 0.2
 """The same where it was told from one evaluation to the next."""
 _LERPS = {"lerp", "lerp_", "_foreach_lerp", "_foreach_lerp_"}
 _PRODUCTS = {"mul", "mul_", "_foreach_mul", "_foreach_mul_"}
-_SUMS = {"add", "add_", "_foreach_add", "_foreach_add_"}
+_SUMS = {"add", "add_", "_foreach_add", "_foreach_add_", "sub", "sub_"}
 
 
 @dataclass(frozen=True)
@@ -131,6 +131,8 @@ def _weights(file: SourceFile, root: cst.CSTNode | None = None) -> Iterator[cst.
                 right=cst.BinaryOperation(operator=cst.Multiply()) as other,
             ):
                 yield from (one.left, one.right, other.left, other.right)
+            case cst.AugAssign(value=cst.BinaryOperation(operator=cst.Multiply()) as step):
+                yield from (step.left, step.right)
 
 
 def _weights_of(file: SourceFile, call: cst.Call) -> Iterator[cst.BaseExpression]:
@@ -144,6 +146,9 @@ def _weights_of(file: SourceFile, call: cst.Call) -> Iterator[cst.BaseExpression
             yield arg.value
         if name in _SUMS and key == "alpha":
             yield arg.value
+        match arg.value:
+            case cst.BinaryOperation(operator=cst.Multiply()) as step if name in _SUMS:
+                yield from (step.left, step.right)
 
 
 def _name(call: cst.Call) -> str:

@@ -46,6 +46,9 @@ INLINE = [
     "s.data = {decay} * s.data + {rest} * p.data",
     "s.data = s.data * {decay} + p.data * (1 - {decay})",
     "torch._foreach_lerp_(s, p, {rest})",
+    "s.sub_({rest} * (s - p))",
+    "s += (1 - {decay}) * (p - s)",
+    "s.data -= (s - p).data * {rest}",
     "average = AveragedModel(net, avg_fn=lambda s, p, n: {decay} * s + {rest} * p)",
 ]
 
