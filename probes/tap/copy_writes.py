@@ -13,7 +13,7 @@ from probes.tap.twins import Twin
 
 _FUNCTIONS = {
     "lerp_", "mul_", "add_", "sub_", "copy_", "__set__", "_foreach_lerp_", "_foreach_mul_",
-    "_foreach_add_", "_foreach_copy_",
+    "_foreach_add_", "_foreach_copy_", "__iadd__", "__isub__", "__imul__",
 }  # fmt: skip
 """What tensors are changed by; ``__set__`` is ``data = ...``."""
 

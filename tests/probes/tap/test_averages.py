@@ -96,6 +96,12 @@ def product(average: nn.Module, model: nn.Module) -> None:
         own.mul_(DECAY).add_(weights, alpha=1 - DECAY)
 
 
+@torch.no_grad()
+def difference(average: nn.Module, model: nn.Module) -> None:
+    for own, weights in zip(average.parameters(), model.parameters(), strict=True):
+        own += (1 - DECAY) * (weights - own)
+
+
 def data(average: nn.Module, model: nn.Module) -> None:
     for own, weights in zip(average.parameters(), model.parameters(), strict=True):
         own.data = DECAY * own.data + (1 - DECAY) * weights.data
@@ -125,7 +131,7 @@ def lags(trace: Trace) -> list[tuple[int, float]]:
     ]
 
 
-@pytest.mark.parametrize("update", [lerp, product, data, all_at_once, states])
+@pytest.mark.parametrize("update", [lerp, product, difference, data, all_at_once, states])
 def test_an_average_is_told_whatever_way_it_is_written(update: Update) -> None:
     trace = followed(update)
     assert shares(trace) == pytest.approx([1 - DECAY] * len(shares(trace)), rel=0.01)
