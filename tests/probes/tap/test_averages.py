@@ -238,11 +238,11 @@ def test_a_second_model_that_is_trained_is_no_copy() -> None:
         optimizer = torch.optim.SGD(other.parameters(), lr=0.05)
 
         def after(step: int, model: nn.Module) -> None:
+            with torch.no_grad():
+                other(INPUTS)
             optimizer.zero_grad()
             other(INPUTS).square().mean().backward()
             optimizer.step()
-            with torch.no_grad():
-                other(INPUTS)
 
         train(after)
 
