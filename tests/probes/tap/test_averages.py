@@ -232,6 +232,17 @@ def test_what_is_no_copy(make: Callable[[Any], nn.Module]) -> None:
     assert not shares(trace) and not lags(trace)
 
 
+def test_a_copy_is_of_the_same_class() -> None:
+    def program(tap: Tap) -> None:
+        model = nn.Sequential(nn.Linear(4, 6), nn.BatchNorm1d(6), nn.LayerNorm(6), nn.Linear(6, 1))
+        alike = nn.LayerNorm(6)
+        train(lambda step, model: None, 3, model)
+        (twin,) = tap.averages.twins.found
+        assert twin.copy() is alike and twin.original() is model[2]
+
+    observe(program)
+
+
 def test_a_second_model_that_is_trained_is_no_copy() -> None:
     def program(tap: Tap) -> None:
         other = Net()
