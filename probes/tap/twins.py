@@ -52,7 +52,7 @@ class Twins:
     """Knows the copies that there are.
 
     A copy is of the class of the original, has parameters of the same names and shapes, and none
-    that an optimizer holds or that is the original's own. Originals are the models that are
+    that an optimizer holds. Originals are the models that are
     called, and their immediate parts.
 
     Args:
@@ -118,8 +118,7 @@ class Twins:
         if not own or own & held:
             return
         for original in originals:
-            apart = own.isdisjoint(map(id, original.parameters()))
-            if apart and type(original) is type(module) and _shapes(original) == _shapes(module):
+            if type(original) is type(module) and _shapes(original) == _shapes(module):
                 self._judged.update(module.modules())
                 where = self._label(original)
                 self.found.append(Twin(weakref.ref(module), weakref.ref(original), where))

@@ -23,9 +23,11 @@ Update = Callable[[nn.Module, nn.Module], object]
 
 
 class Net(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, width: int = 6) -> None:
         super().__init__()
-        self.layers = nn.Sequential(nn.Linear(4, 6), nn.BatchNorm1d(6), nn.Tanh(), nn.Linear(6, 1))
+        self.layers = nn.Sequential(
+            nn.Linear(4, width), nn.BatchNorm1d(width), nn.Tanh(), nn.Linear(width, 1)
+        )
 
     def forward(self, inputs: Tensor) -> Tensor:
         return self.layers(inputs)
@@ -222,14 +224,40 @@ def test_the_trained_model_beside_it() -> None:
     [
         lambda model: nn.Sequential(nn.Linear(4, 6), nn.Linear(6, 1)),
         lambda model: nn.Linear(4, 1),
+        lambda model: Net(7),
         lambda model: model,
         lambda model: model.layers,
     ],
-    ids=["another class", "a layer", "itself", "a part of it"],
+    ids=["another class", "a layer", "another width", "itself", "a part of it"],
 )
 def test_what_is_no_copy(make: Callable[[Any], nn.Module]) -> None:
-    trace = followed(lambda average, model: None, make)
-    assert not shares(trace) and not lags(trace)
+    def program(tap: Tap) -> None:
+        model = Net()
+        other = make(model)
+        train(lambda step, model: other, 3, model)
+        assert not tap.averages.twins.found
+
+    observe(program)
+
+
+def test_a_copy_may_share_what_is_frozen() -> None:
+    def make(model: nn.Module) -> nn.Module:
+        average = copy.deepcopy(model)
+        average.layers[0] = model.layers[0]
+        return average
+
+    def program(tap: Tap) -> None:
+        model = Net()
+        average = make(model)
+        model.layers[0].requires_grad_(False)
+        optimizer = torch.optim.SGD(model.layers[1:].parameters(), lr=0.05)
+        for _ in range(3):
+            model(INPUTS).square().mean().backward()
+            optimizer.step()
+        (twin,) = tap.averages.twins.found
+        assert twin.copy() is average
+
+    observe(program)
 
 
 def test_a_copy_is_of_the_same_class() -> None:
