@@ -52,8 +52,7 @@ class Twins:
     """Knows the copies that there are.
 
     A copy is of the class of the original, has parameters of the same names and shapes, and none
-    that an optimizer holds. Originals are the models that are
-    called, and their immediate parts.
+    that an optimizer holds. Originals are the models that are called, and their immediate parts.
 
     Args:
         tree: Knows the models, and the modules that were constructed.

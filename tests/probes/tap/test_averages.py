@@ -306,6 +306,31 @@ def test_two_copies_have_names_of_their_own() -> None:
     assert {*trace.places("average.share")} == {"Net", "Net/2"}
 
 
+def test_an_evaluation_in_batches_is_looked_at_once() -> None:
+    def program(tap: Tap) -> None:
+        model = Net()
+        average = copy.deepcopy(model)
+
+        @torch.no_grad()
+        def after(step: int, model: nn.Module) -> None:
+            for rows in INPUTS.split(2) if step % 10 == 9 else ():
+                average(rows)
+
+        train(after, 40, model)
+
+    assert [step for step, _ in lags(observe(program))] == [10, 20, 30, 40]
+
+
+def test_of_many_copies_some_are_followed() -> None:
+    def program(tap: Tap) -> None:
+        model = Net()
+        copies = [copy.deepcopy(model) for _ in range(12)]
+        train(lambda step, model: copies, 3, model)
+        assert len(tap.averages.twins.found) == 8
+
+    observe(program)
+
+
 def test_a_copy_that_is_gone_is_forgotten() -> None:
     def program(tap: Tap) -> None:
         model = Net()
