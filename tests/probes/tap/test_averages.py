@@ -77,10 +77,10 @@ def followed(
             (update or lerp)(copies[0], model)
             if (step + 1) % every == 0:
                 with torch.no_grad():
-                    copies[0].eval()(INPUTS)
+                    copies[0](INPUTS)
 
         model = Net()
-        copies.append(make(model))
+        copies.append(make(model).eval())
         train(after, steps, model)
 
     return observe(program)
@@ -353,6 +353,17 @@ def test_between_probed_steps_nothing_is_read() -> None:
     assert shares(observe(program))
     reads = counted["reads"]
     assert {reads.at[step] for step in range(60) if not is_probed(step)} == {1}
+
+
+def test_between_probed_steps_nobody_looks_for_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[int] = []
+
+    def program(tap: Tap) -> None:
+        monkeypatch.setattr(tap.averages.twins, "refresh", lambda held: looked.append(tap.step))
+        train(lambda step, model: None, 60)
+
+    observe(program)
+    assert looked == [step for step in range(60) if is_probed(step)]
 
 
 def test_no_more_elements_are_kept_than_a_sample() -> None:
