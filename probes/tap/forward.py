@@ -36,6 +36,9 @@ class ForwardWatch:
         tree: Names the modules.
         collector: Takes the statistics.
         on_root: Called with every root module before its first forward pass that is watched.
+
+    Attributes:
+        on_pass: Called with the outermost module of every forward pass while the hooks are on.
     """
 
     def __init__(
@@ -48,6 +51,8 @@ class ForwardWatch:
         self._depth = 0
         self._phase: Phase | None = None
         self._passes: dict[Phase, int] = {"train": 0, "eval": 0}
+        self._listens = False
+        self.on_pass: list[Callable[[nn.Module], None]] = []
 
     @property
     def on(self) -> bool:
@@ -57,6 +62,22 @@ class ForwardWatch:
     def switch_on(self) -> None:
         """Watch the next forward passes."""
         self._passes = {"train": 0, "eval": 0}
+        self._listens = False
+        self._put_on()
+
+    def listen(self) -> None:
+        """Tell of the next forward passes, without statistics."""
+        if not self.on:
+            self._passes = {"train": PASSES, "eval": PASSES}
+            self._listens = True
+            self._put_on()
+
+    def listen_no_more(self) -> None:
+        """Take the hooks off unless statistics are wanted."""
+        if self._listens:
+            self.switch_off()
+
+    def _put_on(self) -> None:
         if not self.on:
             self._depth = 0
             self._handles = [
@@ -66,6 +87,7 @@ class ForwardWatch:
 
     def switch_off(self) -> None:
         """Take the hooks off."""
+        self._listens = False
         for handle in self._handles:
             handle.remove()
         self._handles = []
@@ -76,6 +98,11 @@ class ForwardWatch:
         self._depth += 1
 
     def _begin_pass(self, module: nn.Module) -> None:
+        for listener in self.on_pass:
+            listener(module)
+        if self._listens:
+            self._phase = None
+            return
         if not self._tree.knows(module) and any(True for _ in module.parameters()):
             self._on_root(self._tree.add_root_of(module))
         phase: Phase = "train" if module.training and torch.is_grad_enabled() else "eval"

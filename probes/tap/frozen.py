@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,6 +14,7 @@ from torch.optim.optimizer import (
 )
 
 from probes.tap.dense import is_dense_float
+from probes.tap.first_samples import FirstSamples
 from probes.tap.freeze_flags import FreezeFlags
 from probes.tap.frozen_norms import FrozenNorms
 from probes.tap.frozen_parts import FrozenPart, distance, frozen_parts, sample_of
@@ -25,8 +25,6 @@ from probes.tap.stages import Stages
 from probes.tap.statistics import Collector
 from probes.tap.unrecorded import unrecorded
 from probes.tap.wrap import all_undone, wrap
-
-Kept = dict[int, tuple[weakref.ref[Tensor], Tensor]]
 
 
 class FrozenWatch:
@@ -68,7 +66,7 @@ class FrozenWatch:
         self._on = False
         self._stages = Stages()
         self._norms = FrozenNorms()
-        self._first: Kept = {}
+        self._first = FirstSamples()
         self._before: dict[int, Tensor] = {}
         self._parts: list[FrozenPart] = []
         self._told: set[str] = set()
@@ -111,7 +109,7 @@ class FrozenWatch:
             self._norms.forget_others(p.module for p in self._parts if p.module is not None)
             for part in self._parts:
                 for parameter in part.parameters:
-                    sample = self._keep(parameter)
+                    sample = self._first.keep(parameter)
                     if sample is not None and id(parameter) in held:
                         self._before[id(parameter)] = sample
 
@@ -127,8 +125,9 @@ class FrozenWatch:
         self._before, self._parts = {}, []
 
     def _tell(self, part: FrozenPart, found: dict[str, Tensor | float]) -> None:
-        now = [(p, s) for p in part.parameters if (s := sample_of(p)) is not None]
-        found["frozen.drift"] = distance((self._first[id(p)][1], s) for p, s in now)
+        now = [(self._first.of(p), sample_of(p)) for p in part.parameters]
+        pairs = ((one, other) for one, other in now if one is not None and other is not None)
+        found["frozen.drift"] = distance(pairs)
         found["frozen.elements"] = float(sum(p.numel() for p in part.parameters))
         found["frozen.asked"] = float(not any(p.requires_grad for p in part.parameters))
         self._collector.add("train", part.where, found)
@@ -175,13 +174,6 @@ class FrozenWatch:
         root = self._tree.root_of(module)
         return self._modes.get(id(module)) or self._modes.get(id(root)) or ""
 
-    def _keep(self, parameter: Tensor) -> Tensor | None:
-        sample = sample_of(parameter)
-        reference, _ = self._first.get(id(parameter), (None, None))
-        if sample is not None and (reference is None or reference() is not parameter):
-            self._first[id(parameter)] = weakref.ref(parameter), sample
-        return sample
-
     def _find_parts(self) -> list[FrozenPart]:
         trained = {
             id(p) for optimizer in self._stages.current for p in held_by(optimizer)
@@ -192,6 +184,5 @@ class FrozenWatch:
                 if self.flags.line(module) is not None:
                     trained -= {id(p) for p in module.parameters()}
             trained -= {id(p) for p in root.parameters() if self.flags.line(p) is not None}
-        for key in trained & self._first.keys():
-            del self._first[key]
+        self._first.forget(trained)
         return frozen_parts(self._tree, trained)

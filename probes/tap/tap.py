@@ -17,6 +17,7 @@ from torch.optim.optimizer import (
 
 from probes.tap.activations import ActivationWatch
 from probes.tap.attention import AttentionWatch
+from probes.tap.averages import AverageWatch
 from probes.tap.branches import BranchWatch
 from probes.tap.by_hand import HandWatch
 from probes.tap.cadence import is_probed, spacing
@@ -139,6 +140,9 @@ class Tap:
         self.frozen = FrozenWatch(
             self.tree, FreezeFlags(sources, self.tree.name), self._collector, sources.line
         )
+        self.averages = AverageWatch(
+            self.tree, sources, self.forward, self.lifecycle.blocks, self.calls, self._collector
+        )
         self._watches: tuple[Watch, ...] = (
             self.forward,
             self.losses,
@@ -156,6 +160,7 @@ class Tap:
             FiniteWatch(sources, self.calls, self.losses, emit, lambda: self.step),
             self.lifecycle,
             self.frozen,
+            self.averages,
             DropoutWatch(self.tree, sources, self.calls, self._collector),
         )
         for watch in (*self._watches, *self.data.watches, self.updates):
@@ -169,6 +174,7 @@ class Tap:
             self.settings.add,
             self.lifecycle.add_optimizer,
             self.frozen.add_optimizer,
+            self.averages.add_optimizer,
         ]
 
     def install(self) -> None:
@@ -183,6 +189,7 @@ class Tap:
             self.data.install(),
             self.lifecycle.install(),
             self.frozen.install(),
+            self.averages.install(),
             wrap(Optimizer, "__init__", after=self._after_optimizer_made),
             wrap(nn.Module, "train", before=self._before_mode),
             register_optimizer_step_pre_hook(self._before_step).remove,
@@ -191,6 +198,7 @@ class Tap:
 
     def close(self) -> None:
         """Stop observing and emit what is still held back."""
+        self.averages.compare()
         self._flush()
         self._stop_probing()
         self.calls.switch_off()

@@ -19,6 +19,7 @@ from probes.tap import Tap
 from probes.tap.losses import TermListener
 from probes.tap.noise_places import module_at_work
 from probes.tap.terms import LossTerm
+from probes.tap.twins import Twin
 from probes.trace import Event
 from remedies.surgery.calls import CallRewriter, Rewrite
 from remedies.surgery.loops import TrainingLoops
@@ -127,6 +128,11 @@ class Program:
     def roots(self) -> list[nn.Module]:
         """The models that were seen so far."""
         return list(self._tap.tree.roots.values())
+
+    @property
+    def copies(self) -> list[Twin]:
+        """The copies of what is trained that are known by now."""
+        return self._tap.averages.twins.found
 
     def parameter_names(self) -> dict[int, str]:
         """Paths of all parameters of these models, by identity."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -365,6 +366,31 @@ def weights_in_half_precision() -> nn.Module:
     return model
 
 
+def averages_that_are_evaluated() -> nn.Module:
+    torch.manual_seed(12)
+    model = nn.Sequential(nn.Linear(5, 8), nn.BatchNorm1d(8), nn.Dropout(0.2), nn.Linear(8, 2))
+    average, other = copy.deepcopy(model), torch.optim.swa_utils.AveragedModel(model)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    for step in range(40):
+        optimizer.zero_grad()
+        model(torch.randn(6, 5)).square().mean().backward()
+        optimizer.step()
+        other.update_parameters(model)
+        with torch.no_grad():
+            for own, weights in zip(average.parameters(), model.parameters(), strict=True):
+                own.lerp_(weights, 1e-3)
+        if step % 6 == 5:
+            with torch.no_grad():
+                average(torch.randn(6, 5))
+                other(torch.randn(6, 5))
+            own = copy.deepcopy(model.state_dict())
+            model.load_state_dict(average.state_dict())
+            with torch.no_grad():
+                model(torch.randn(6, 5))
+            model.load_state_dict(own)
+    return nn.ModuleList([model, average, other])
+
+
 PROGRAMS = [
     mlp_with_dropout,
     batch_norm_cnn_with_evaluation,
@@ -382,6 +408,7 @@ PROGRAMS = [
     classes_and_positions_mixed,
     recurrent_with_touchy_functions,
     weights_in_half_precision,
+    averages_that_are_evaluated,
 ]
 
 
