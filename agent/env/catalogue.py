@@ -53,4 +53,9 @@ _THIRD = Catalogue(
     (*_SECOND.remedies, "R314", "R607", "R705", "R813"),
 )
 
-VERSIONS = dict(enumerate((_FIRST, _SECOND, _THIRD)))
+_FOURTH = Catalogue(
+    (*_THIRD.probes, "P313", "P814", "P815"),
+    (*_THIRD.remedies, "R315", "R815"),
+)
+
+VERSIONS = dict(enumerate((_FIRST, _SECOND, _THIRD, _FOURTH)))
