@@ -37,6 +37,13 @@ def averages(trace: Trace) -> list[str]:
     return list(dict.fromkeys(map(_model, places)))
 
 
+def averaged(trace: Trace, place: str) -> str | None:
+    """The model whose averaged copy a module is a part of; None where it is of no copy."""
+    root, _, path = place.partition(":")
+    model = root.partition("#")[0]
+    return model if path and model in averages(trace) else None
+
+
 def last_look(trace: Trace, where: str) -> Look | None:
     """The last evaluation, at the lines that are no part of the training."""
     looks = [

@@ -10,7 +10,8 @@ from probes.objective import Objective
 from probes.symptom import ALARM, Symptom
 from probes.trace import Trace
 
-_BEHIND = 0.5
+BEHIND = 0.5
+"""Share of the way of the weights from which on an average has it before it lags."""
 _TAKEN_IN = 1.6
 """An average of a straight way that is behind by half of it has taken in so much of the weights."""
 _NAMES = {
@@ -72,7 +73,7 @@ class LaggingAverage(Probe):
         """See `Probe.read`."""
         for where in _averages.averages(trace):
             look = _averages.last_look(trace, where)
-            if look is None or look.lag <= _BEHIND or 2 * look.step < trace.steps:
+            if look is None or look.lag <= BEHIND or 2 * look.step < trace.steps:
                 continue
             share = _averages.slowness(trace, where)
             if not share or _averages.taken_in(trace, where) >= _TAKEN_IN:
@@ -85,7 +86,7 @@ class LaggingAverage(Probe):
         return Symptom(
             code=self.code,
             name=self.name,
-            severity=ALARM + 0.4 * min(1.0, (look.lag - _BEHIND) / (1 - _BEHIND)),
+            severity=ALARM + 0.4 * min(1.0, (look.lag - BEHIND) / (1 - BEHIND)),
             where=where,
             source=lines[0] or None,
             step=look.step,

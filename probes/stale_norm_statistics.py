@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from probes import _series
+from probes import _averages, _series
 from probes.base import Probe
 from probes.objective import Objective
 from probes.symptom import Symptom
@@ -30,10 +30,12 @@ class StaleNormStatistics(Probe):
         quarter of) the running variance or further off, or the means are one running standard
         deviation or more apart; in training and in evaluation both. That is severity 0.5 and
         rises in proportion. An ordinary momentum of 0.1 follows any training within 30 steps, so
-        that a healthy norm is off by sampling noise only.
+        that a healthy norm is off by sampling noise only. A norm of an averaged copy of the model
+        (see P313) is evaluated only: there evaluation alone is held against it.
 
     Example:
-        bad: ``for m in norms: m.momentum = 0.1 * 0.5**epoch`` while activations still grow
+        bad: ``for m in norms: m.momentum = 0.1 * 0.5**epoch`` while activations still grow; an
+        average of ``model.parameters()`` without ``model.buffers()``
         good: a momentum that stays at 0.1, or a norm without running statistics
 
     Source:
@@ -49,13 +51,13 @@ class StaleNormStatistics(Probe):
         """See `Probe.read`."""
         found = []
         for where in trace.places("norm.variance_ratio", "eval"):
-            train, evaluated = (
-                self._distance(trace, where, "train"),
-                self._distance(trace, where, "eval"),
+            phase: Phase = "eval" if _averages.averaged(trace, where) else "train"
+            distance = min(
+                self._distance(trace, where, phase), self._distance(trace, where, "eval")
             )
-            distance = min(train, evaluated)
             if distance >= 0.5 * _FOURFOLD:
-                found.append(self._symptom(trace, where, min(1.0, 0.5 * distance / _FOURFOLD)))
+                severity = min(1.0, 0.5 * distance / _FOURFOLD)
+                found.append(self._symptom(trace, where, severity, phase))
         return sorted(found, key=lambda symptom: -symptom.severity)
 
     def _distance(self, trace: Trace, where: str, phase: Phase) -> float:
@@ -67,17 +69,18 @@ class StaleNormStatistics(Probe):
     def _middle(self, trace: Trace, where: str, phase: Phase, name: str) -> float:
         return _series.second_half(trace.signal(phase, where, name), trace.steps) or 0.0
 
-    def _symptom(self, trace: Trace, where: str, severity: float) -> Symptom:
+    def _symptom(self, trace: Trace, where: str, severity: float, phase: Phase) -> Symptom:
         info = trace.modules.get(where)
-        ratio = self._middle(trace, where, "train", "norm.variance_ratio")
-        shift = self._middle(trace, where, "train", "norm.mean_shift")
+        ratio = self._middle(trace, where, phase, "norm.variance_ratio")
+        shift = self._middle(trace, where, phase, "norm.mean_shift")
+        copied = "" if phase == "train" else "; it is of a copy, which needs the buffers, too"
         return Symptom(
             code=self.code,
             name=self.name,
             severity=severity,
             where=where,
             source=info.source if info else None,
-            step=_series.first_step(trace.signal("train", where, "norm.mean_shift"), 1.0),
+            step=_series.first_step(trace.signal(phase, where, "norm.mean_shift"), 1.0),
             evidence={
                 "variance_ratio": ratio,
                 "mean_shift": shift,
@@ -87,5 +90,6 @@ class StaleNormStatistics(Probe):
             message=(
                 f"{info.type if info else 'norm'} {where}: batch variance is {ratio:.3g} times the "
                 f"running variance, and the means lie {shift:.3g} running standard deviations apart"
+                f"{copied}"
             ),
         )

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from probes import _averages
+from probes.lagging_average import BEHIND
 from probes.symptom import Symptom
 from probes.trace import Trace
 from remedies._named import named
@@ -30,7 +31,8 @@ class FollowCloser(Remedy):
         same unless it uses the copy.
 
     When it helps:
-        The copy is what is evaluated, and its decay is too slow for the length of the run.
+        The copy is what is evaluated, and its decay is too slow for the length of the run; or its
+        running statistics are not averaged at all.
 
     Parameters:
         ``horizon``: how many steps the average reaches back over; tried first is a tenth of the
@@ -47,7 +49,7 @@ class FollowCloser(Remedy):
 
     code = "R315"
     name = "follow-closer"
-    treats = {"P313": 0.95}
+    treats = {"P102": 0.9, "P313": 0.95}
     acts_on = "averaged copies of a model"
 
     @property
@@ -61,8 +63,11 @@ class FollowCloser(Remedy):
         return {"horizon": Range(steps / 50, 0.3 * steps, default=steps / 10, log=True)}
 
     def targets(self, symptoms: Iterable[Symptom], trace: Trace) -> Iterable[str]:
-        """The copies that the symptoms name."""
-        return named(symptoms, trace)
+        """The models whose copies the symptoms name, as a whole or by a part."""
+        symptoms = list(symptoms)
+        models = [_averages.averaged(trace, symptom.where) for symptom in symptoms]
+        whole = named((symptom for symptom in symptoms if symptom.code != "P102"), trace)
+        return list(dict.fromkeys([*whole, *filter(None, models)]))
 
     def apply(self, program: Program, action: Action) -> None:
         """Pull after each step."""
@@ -91,19 +96,26 @@ class FollowCloser(Remedy):
         return (
             f"Average over about {horizon:.3g} steps: a decay of {_decay(1 / horizon)} where the "
             f"copy of {action.target or 'the model'} is updated after each step, and of "
-            f"1 - n / {horizon:.3g} where it is after every n-th."
+            f"1 - n / {horizon:.3g} where it is after every n-th. Its buffers, such as running "
+            "statistics, are to be copied each time."
         )
 
     def rewrite(self, source: Source, action: Action) -> None:
-        """Give the average another decay where it is written as a number."""
+        """Give the average another decay where it is written as a number.
+
+        Where it was close enough, it lacks the buffers, which are copied then.
+        """
         if len(action.targets) != 1:
             raise Unwritable("there are several copies")
+        lines = _averages.written(source.trace, action.target)
+        look = _averages.last_look(source.trace, action.target)
+        if look is not None and look.lag <= BEHIND:
+            return source.copy_buffers(lines)
         share = _averages.slowness(source.trace, action.target)
         if not share:
             raise Unwritable("the copy was not seen to follow the weights")
         updates = _averages.updates_per_step(source.trace, action.target)
         new = 1 / max(1.0, float(action.params["horizon"]) * updates)
-        lines = _averages.written(source.trace, action.target)
         source.average_faster(lines, share, float(f"{new:.2g}"))
 
 

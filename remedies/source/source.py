@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable
 from probes.facts import ModuleInfo
 from remedies.source import (
     averages,
+    buffers,
     cuts,
     dropping,
     freezing,
@@ -154,6 +155,11 @@ class Source(Files):
         """
         self.open_all()
         averages.set_share([self.place(place) for place in places], self.files, share, new)
+
+    def copy_buffers(self, places: Iterable[str]) -> None:
+        """Have a copy that is updated at these lines take over the buffers of its model, too."""
+        self.open_all()
+        buffers.copy_along([self.place(place) for place in places], self.files)
 
     def autocast_instead(self, place: str) -> None:
         """Leave a model in float32 that is cast at a line, and compute it under autocast."""

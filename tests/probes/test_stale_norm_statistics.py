@@ -38,3 +38,16 @@ def test_other_data_in_evaluation_alone_is_not_its_business(make_trace) -> None:
     signals = norm([1.0] * 11, [0.1] * 11)
     signals["eval", "norm", "norm.variance_ratio"] = [30.0] * 11
     assert not list(StaleNormStatistics().read(make_trace(signals, modules=MODULES)))
+
+
+@pytest.mark.parametrize(("lag", "found"), [("Net@train.py:9", True), ("Other@train.py:9", False)])
+def test_an_averaged_copy_without_the_buffers(make_trace, lag, found) -> None:
+    signals = norm([1.0] * 11, [0.1] * 11)
+    signals["eval", "Net#2:norm", "norm.variance_ratio"] = [9.0] * 11
+    signals["eval", "Net#2:norm", "norm.mean_shift"] = [5.0] * 11
+    signals["eval", lag, "average.lag"] = [0.1] * 11
+    copied = {**MODULES[0], "where": "Net#2:norm", "source": "train.py:5"}
+    symptoms = list(StaleNormStatistics().read(make_trace(signals, modules=[*MODULES, copied])))
+    assert [(s.where, "needs the buffers" in s.message) for s in symptoms] == (
+        [("Net#2:norm", True)] if found else []
+    )

@@ -248,5 +248,14 @@ def test_targets_are_the_copies_that_are_named() -> None:
     assert list(REMEDY.targets([symptom], trace)) == ["Net"]
 
 
+def test_the_copy_that_a_stale_norm_belongs_to_is_one() -> None:
+    rows = [["Net@train.py:9", "average.lag", 0.1]]
+    trace = Trace.of([{"event": "signals", "step": 1, "phase": "eval", "rows": rows}])
+    symptom = Symptom(code="P102", name="x", severity=0.9, where="Net#2:norm", message="")
+    assert list(REMEDY.targets([symptom], trace)) == ["Net"]
+    other = symptom.model_copy(update={"where": "norm"})
+    assert list(REMEDY.targets([other], trace)) == []
+
+
 def test_the_advice_states_the_decay() -> None:
     assert "a decay of 0.975 " in REMEDY.advice(action(horizon=40.0))
