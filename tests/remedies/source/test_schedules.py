@@ -57,3 +57,68 @@ def test_a_trainer(rewrite) -> None:
 def test_what_is_not_plain_is_not_written(rewrite, step, params) -> None:
     with pytest.raises(Unwritable):
         moved(rewrite, TEXT.format(f"                {step}\n", ""), **params)
+
+
+def moved_in(
+    rewrite: Callable[..., str], text: str, place: str = "plan.step(", stepped: str = "opt.step()"
+) -> str:
+    lines = [1 + text[: text.index(piece)].count("\n") for piece in (stepped, place)]
+    loop = {"event": "loop", "where": "opt", "stepped": f"train.py:{lines[0]}"}
+    rows = [[f"opt@train.py:{lines[1]}", "schedule.position", 1.0]]
+    signals = {"event": "signals", "step": 1, "phase": "train", "rows": rows}
+    return rewrite(text, "R806", trace=Trace.of([loop, signals]), how="faster")
+
+
+def test_the_bundled_script_of_a_stalled_warm_up_is_cured_as_a_person_does(
+    rewrite, bundled
+) -> None:
+    sick, healthy = bundled("stalled_warm_up")
+    assert moved_in(rewrite, sick, "scheduler.step()", "optimizer.step()") == healthy
+
+
+def test_a_schedule_of_a_trainer_that_a_function_made(rewrite) -> None:
+    step = "self.plan.step()\n"
+    text = TEXT.replace("CosineAnnealingLR(", "make_schedule(")
+    sick = text.format("", " " * 12 + step)
+    at = " " * 16
+    healthy = text.format("", "").replace("self.opt.step()\n", f"self.opt.step()\n{at}{step}")
+    assert moved_in(rewrite, sick) == healthy
+
+
+ACCUMULATED = """for epoch in range(9):
+    for n, x in enumerate(data):
+        loss(x).backward()
+        if n % 4 == 3:
+            scaler.step(opt)
+            scaler.update()
+{0}            opt.zero_grad()
+{1}    print(epoch)
+"""
+
+
+def test_an_optimizer_that_steps_once_in_a_few_batches(rewrite) -> None:
+    sick = ACCUMULATED.format("", "    plan.step()  # the epoch is over\n")
+    found = moved_in(rewrite, sick, stepped="scaler.step(opt)")
+    step = "            scaler.step(opt)\n"
+    assert found == ACCUMULATED.format("", "").replace(step, f"{step}            plan.step()\n")
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        "    if epoch > 3:\n        plan.step()\n",
+        "    plan.step(epoch)\n",
+        "    plan.step() or print(epoch)\n",
+        "plan.step()\n",
+        "def report():\n    plan.step()\n",
+    ],
+)
+def test_moves_that_are_not_plain_stay_where_they_are(rewrite, tail) -> None:
+    with pytest.raises(Unwritable):
+        moved_in(rewrite, ACCUMULATED.format("", tail), stepped="scaler.step(opt)")
+
+
+@pytest.mark.parametrize("how", ["faster", "aim"])
+def test_without_a_line_that_moves_it_nothing_is_written(rewrite, how) -> None:
+    with pytest.raises(Unwritable):
+        rewrite("opt.step()\n", "R806", trace=Trace(), how=how)
