@@ -102,15 +102,14 @@ class SchedulerCadence(Probe):
     def _stalled(
         self, trace: Trace, metric: Objective | None, where: str, rates: Series
     ) -> Symptom | None:
-        line, moves = _moved(trace, where)
+        line, positions = _moved(trace, where)
         aim = max(trace.signal("train", where, "rate.aim").finite.values, default=0.0)
         stopped = trace.ending is not None and trace.ending.status == "stopped"
         if stopped or not (_rises(rates) or line is None) or not _is_far_below(rates, aim):
             return None
-        steps, top = trace.steps - rates.steps[0], max(rates.values)
-        often = (
-            f"{line} moved its schedule {moves:.0f} times" if line else "its schedule stood still"
-        )
+        moves, began, at = max(positions.values, default=0.0), rates.steps[0], rates.steps[-1]
+        often = f"{line} had moved its schedule {moves:.0f} times" if line else "it stood still"
+        top = max(rates.values)
         info = trace.loops.get(where)
         return Symptom(
             code=self.code,
@@ -118,22 +117,22 @@ class SchedulerCadence(Probe):
             severity=ALARM + 0.5 * (1 - top / aim) if _falls_short(trace, metric) else 0.3,
             where=where,
             source=line or (info.source if info else None),
-            step=rates.steps[0],
-            evidence={"aim": aim, "rate": top, "moves": moves, "pace": moves / max(1, steps)},
+            step=began,
+            evidence={"aim": aim, "rate": top, "moves": moves, "pace": moves / max(1, at - began)},
             message=(
-                f"the learning rate of {where} never came near its {aim:.3g}: {often} in {steps} "
-                f"steps, and the rate was {top:.3g} at most"
+                f"the learning rate of {where} never came near its {aim:.3g}: {often} by step "
+                f"{at} of {trace.steps}, and it was {top:.3g} at most"
             ),
         )
 
 
-def _moved(trace: Trace, where: str) -> tuple[str | None, float]:
-    """The line that moves the schedule of an optimizer, and how often it did so."""
+def _moved(trace: Trace, where: str) -> tuple[str | None, Series]:
+    """The line that moves the schedule of an optimizer, and how often it had by each step."""
     places = [p for p in trace.places("schedule.position") if p.startswith(f"{where}@")]
     if not places:
-        return None, 0.0
-    positions = trace.signal("train", places[0], "schedule.position").finite.values
-    return places[0].rpartition("@")[2], max(positions, default=0.0)
+        return None, Series()
+    positions = trace.signal("train", places[0], "schedule.position").finite
+    return places[0].rpartition("@")[2], positions
 
 
 def _fall(rates: Series, steps: int) -> int | None:
