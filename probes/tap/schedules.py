@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook
 
 from probes.tap.guard import quietly
+from probes.tap.multipliers import peak
 from probes.tap.optimizers import Optimizers
 from probes.tap.statistics import Collector
 from probes.tap.wrap import all_undone, wrap
+
+_ABOUT_ONE = 2.0
 
 
 class ScheduleWatch:
@@ -83,17 +86,27 @@ class ScheduleWatch:
         return [each for each in alive if getattr(each[0], "optimizer", None) is optimizer]
 
 
-def aims(optimizer: Optimizer, schedules: Iterable[Any]) -> list[float]:
+def aims(optimizer: Optimizer, schedules: Sequence[Any]) -> list[float]:
     """The rate that its schedules mean to reach, for each parameter group of an optimizer.
 
-    That is the one that the group was made with, or the highest of a cycle.
+    That is the one that the group was made with, or the highest of a cycle; where a function
+    multiplies it by something that is never about one, the highest product.
     """
     cycles = [list(getattr(schedule, "max_lrs", ())) for schedule in schedules]
+    functions = getattr(schedules[0], "lr_lambdas", ()) if len(schedules) == 1 else ()
+    factors = [_factor(function) for function in functions]
     return [
         max(
-            float(group.get("initial_lr", group.get("lr", 0.0))),
+            float(group.get("initial_lr", group.get("lr", 0.0)))
+            * (factors[place] if place < len(factors) else 1.0),
             float(group.get("max_lr", 0.0)),
             *(float(cycle[place]) for cycle in cycles if place < len(cycle)),
         )
         for place, group in enumerate(optimizer.param_groups)
     ]
+
+
+def _factor(function: object) -> float:
+    """One for nearly all: the peak is known roughly."""
+    found = peak(function)
+    return 1.0 if found is None or 1 / _ABOUT_ONE < found < _ABOUT_ONE else found

@@ -41,7 +41,7 @@ def read(
         (WARM_UP, 0.05, []),
         (WARM_UP, 0.0, []),  # No schedule was made.
         ([0.05] * 11, 1.0, []),  # It is meant to be low: a lambda of one group, say.
-        ([*WARM_UP[:-1], 0.02], 1.0, []),  # A cycle, past its top.
+        ([*WARM_UP[:-1], 0.04], 1.0, []),  # A cycle, past its top.
         ([0.01] * 5 + [0.05] * 6, 1.0, []),  # It rose before, and rises no more.
         ([0.01] * 7 + [0.05] * 4, 1.0, [0.975]),  # Once in an epoch.
         (WARM_UP[:3], 1.0, []),
@@ -58,9 +58,11 @@ def test_the_learning_rate_never_rises(make_trace, rates, aim, severities) -> No
     [
         (ACC, BAD, True),
         (ACC, [0.2, 0.3, 0.4, 0.5, 0.6, 0.7], True),
+        (ACC, [0.2, 0.6, 0.6, 0.6, 0.6, 0.6], True),
         (ACC, GOOD, False),
         (LOSS, [2.0, 2.0, 1.99, 2.0, 1.98, 1.99], True),
         (LOSS, [2.0, 1.9, 1.8, 1.7, 1.6, 1.5], True),
+        (LOSS, [2.0, 1.8, 1.6, 1.3, 1.1, 0.9], True),
         (LOSS, [2.0, 0.9, 0.8, 0.8, 0.8, 0.8], False),  # Perhaps all that is to be had.
         (LOSS, [2.0, 1.6, 1.2, 0.8, 0.4, 0.1], False),
         (None, [], False),

@@ -148,3 +148,31 @@ def test_moves_are_counted_from_the_line_that_makes_them(make: Make, each: str, 
     line = (HERE / name).read_text().splitlines()[int(number) - 1].strip()
     assert line == "schedule.step(*[1.0] * plateau)"
     assert max(trace.signal("train", place, "schedule.position").values) == moves
+
+
+def noam(warm: int, scale: float = 0.01) -> Make:
+    def rate(step: int, factor: float) -> float:
+        step = max(1, step)
+        return factor * min(step**-0.5, step * warm**-1.5)
+
+    return lambda o: lr_scheduler.LambdaLR(o, lambda step: rate(step, factor=scale))
+
+
+@pytest.mark.parametrize(("warm", "count"), [(20, 0), (100, 0), (4000, 1)])
+def test_a_rate_of_one_that_a_function_makes_small(warm: int, count: int) -> None:
+    trace = observe(noam(warm), groups=(1.0,))
+    assert len(found(trace)) == count
+    aim = max(trace.signal("train", "optimizer", "rate.aim").values)
+    assert aim == pytest.approx(0.01 * warm**-0.5, rel=0.2)
+
+
+def test_a_function_that_is_more_than_arithmetic_is_not_asked() -> None:
+    asked: list[int] = []
+
+    def rate(step: int) -> float:
+        asked.append(step)
+        return 1e-5 * (step + 1)
+
+    trace = observe(lambda o: lr_scheduler.LambdaLR(o, rate))
+    assert max(trace.signal("train", "optimizer", "rate.aim").values) == 0.1
+    assert asked == list(range(61))
