@@ -83,7 +83,13 @@ class ScheduleWatch:
     def _of(self, optimizer: Optimizer) -> list[tuple[Any, str | None, int]]:
         """The schedules of an optimizer that still exist, their lines and moves."""
         alive = [(ref(), line, moves) for ref, line, moves in self._schedules.values()]
-        return [each for each in alive if getattr(each[0], "optimizer", None) is optimizer]
+        return [each for each in alive if drives(each[0], optimizer)]
+
+
+def drives(schedule: Any, optimizer: Optimizer) -> bool:
+    """Whether a schedule sets the rates of an optimizer; it may hold what others wrap around it."""
+    held = getattr(schedule, "optimizer", None)
+    return getattr(held, "param_groups", None) is optimizer.param_groups
 
 
 def aims(optimizer: Optimizer, schedules: Sequence[Any]) -> list[float]:

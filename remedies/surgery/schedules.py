@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ChainedScheduler, LRScheduler, SequentialLR
 
-from probes.tap.schedules import aims
+from probes.tap.schedules import aims, drives
 
 if TYPE_CHECKING:
     from remedies.surgery.program import Program
@@ -58,7 +58,7 @@ class Schedules:
         return bool(whole)
 
     def _of(self, optimizer: Optimizer) -> list[Any]:
-        return [s for s in self._made if getattr(s, "optimizer", None) is optimizer]
+        return [schedule for schedule in self._made if drives(schedule, optimizer)]
 
     def _noting(self, original: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(original)

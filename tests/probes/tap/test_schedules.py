@@ -176,3 +176,31 @@ def test_a_function_that_is_more_than_arithmetic_is_not_asked() -> None:
     trace = observe(lambda o: lr_scheduler.LambdaLR(o, rate))
     assert max(trace.signal("train", "optimizer", "rate.aim").values) == 0.1
     assert asked == list(range(61))
+
+
+class Wrapped(torch.optim.Optimizer):
+    """As accelerate wraps an optimizer."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+        self.optimizer = optimizer
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        return self.optimizer.param_groups
+
+    def step(self, closure: Any = None) -> None:
+        self.optimizer.step(closure)
+
+
+@pytest.mark.filterwarnings("ignore:Detected call")
+def test_a_schedule_of_a_wrapped_optimizer() -> None:
+    assert found(observe(lambda o: warm_up(4000)(Wrapped(o)))) == [("optimizer", True)]
+
+
+def test_a_schedule_that_two_lines_move_is_told_at_the_first() -> None:
+    def make(optimizer: torch.optim.Optimizer) -> Any:
+        schedule = warm_up(4000)(optimizer)
+        optimizer.register_step_post_hook(lambda *_: schedule.step())
+        return schedule
+
+    assert len(observe(make).places("schedule.position")) == 1
