@@ -201,3 +201,21 @@ def test_only_what_takes_it_to_the_same_side_is_tried_beside(how, position, opti
 def test_the_advice_fits_the_side() -> None:
     assert "after each optimizer.step()" in REMEDY.advice(*up("faster"))
     assert "shorter than the run" in REMEDY.advice(*up("aim"))
+
+
+def test_a_schedule_that_is_set_up_again_is_moved_once(treat) -> None:
+    def again(optimizer: torch.optim.Optimizer) -> Any:
+        schedule = warm_up(optimizer)
+        schedule.__init__(optimizer, schedule.lr_lambdas[0])
+        return schedule
+
+    model, _ = treat(lambda: train(again), up("faster"))
+    assert same(model, train(again, "batch"))
+
+
+def test_many_schedules_are_held_as_one_is(treat) -> None:
+    def many(optimizer: torch.optim.Optimizer) -> Any:
+        return [warm_up(optimizer) for _ in range(1200)][-1]
+
+    model, _ = treat(lambda: train(many), up("faster"))
+    assert same(model, train(warm_up, "batch"))
