@@ -44,7 +44,7 @@ class SchedulerCadence(Probe):
         reach (the rate that the optimizer was made with, or the top of a cycle), and it is still
         rising at the end, or the schedule was never moved. The metric has more than a fifth of its
         range left; where its best value is not known, it must have got nowhere, or still improve at
-        the end. A run that was stopped by a limit on its steps tells nothing about its warm-up.
+        the end. A run that was stopped before its own end tells nothing about its warm-up.
         Severity is 0.5, and half of the share of the rate that lacks.
 
         Without the harm either is an observation (severity 0.3).
@@ -104,8 +104,8 @@ class SchedulerCadence(Probe):
     ) -> Symptom | None:
         line, positions = _moved(trace, where)
         aim = max(trace.signal("train", where, "rate.aim").finite.values, default=0.0)
-        stopped = trace.ending is not None and trace.ending.status == "stopped"
-        if stopped or not (_rises(rates) or line is None) or not _is_far_below(rates, aim):
+        cut = trace.ending is not None and trace.ending.status != "completed"
+        if cut or not (_rises(rates) or line is None) or not _is_far_below(rates, aim):
             return None
         moves, began, at = max(positions.values, default=0.0), rates.steps[0], rates.steps[-1]
         often = f"{line} had moved its schedule {moves:.0f} times" if line else "it stood still"

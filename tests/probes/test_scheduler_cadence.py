@@ -98,8 +98,8 @@ def test_the_message_tells_how_often_it_was_moved(make_trace) -> None:
     assert "train.py:8 had moved its schedule 10 times by step 100 of 100" in symptom.message
 
 
-@pytest.mark.parametrize(("status", "count"), [("completed", 1), ("stopped", 0)])
-def test_a_run_that_we_stopped_may_be_in_its_warm_up(status: str, count: int) -> None:
+@pytest.mark.parametrize(("status", "count"), [("completed", 1), ("stopped", 0), ("timeout", 0)])
+def test_a_run_that_was_cut_short_may_be_in_its_warm_up(status: str, count: int) -> None:
     events: list[Event] = []
     for step in range(50):
         rows = [["opt", "rate.value", 0.001 * step], ["opt", "rate.aim", 1.0]]
