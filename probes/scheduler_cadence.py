@@ -108,7 +108,9 @@ class SchedulerCadence(Probe):
         if cut or not (_rises(rates) or line is None) or not _is_far_below(rates, aim):
             return None
         moves, began, at = max(positions.values, default=0.0), rates.steps[0], rates.steps[-1]
-        often = f"{line} had moved its schedule {moves:.0f} times" if line else "it stood still"
+        told = f"nothing moved its schedule in {trace.steps} steps"
+        if line:
+            told = f"{line} had moved its schedule {moves:.0f} times by step {at} of {trace.steps}"
         top = max(rates.values)
         info = trace.loops.get(where)
         return Symptom(
@@ -120,8 +122,8 @@ class SchedulerCadence(Probe):
             step=began,
             evidence={"aim": aim, "rate": top, "moves": moves, "pace": moves / max(1, at - began)},
             message=(
-                f"the learning rate of {where} never came near its {aim:.3g}: {often} by step "
-                f"{at} of {trace.steps}, and it was {top:.3g} at most"
+                f"the learning rate of {where} never came near its {aim:.3g}: {told}, and it was "
+                f"{top:.3g} at most"
             ),
         )
 

@@ -122,7 +122,7 @@ class HoldLearningRate(Remedy):
     def rewrite(self, source: Source, action: Action) -> None:
         """Move ``scheduler.step()`` out of the loop over the batches, or into it."""
         if action.params["how"] == "faster":
-            return _move_into_loop(source)
+            return _move_with_each_step(source)
         epoch = float(self.space_for(source.trace)["every"].default)
         every = float(action.params.get("every", 0.0))
         if action.params["how"] != "slower" or not epoch / 2 <= every <= epoch * 2:
@@ -159,17 +159,11 @@ def _moves_with_each_step(trace: Trace) -> bool:
     return moves >= _EVERY_STEP * max(1, trace.steps)
 
 
-def _move_into_loop(source: Source) -> None:
-    from remedies.source.schedules import move_into_loop
+def _move_with_each_step(source: Source) -> None:
+    from remedies.source.schedules import move_with_each_step
 
     places = [place.rpartition("@") for place in source.trace.places(_POSITION)]
-    if len(places) != 1 or places[0][0] not in source.trace.loops:
-        raise Unwritable(f"schedules are moved at {len(places)} lines")
-    file, moved = source.place(places[0][2])
-    stepped, line = source.place(source.trace.loops[places[0][0]].stepped)
-    if stepped is not file:
-        raise Unwritable("the schedule is moved in another file than the optimizer")
-    move_into_loop(file, line, moved)
+    move_with_each_step(source, [(optimizer, line) for optimizer, _, line in places])
 
 
 def _take_up(program: Program, action: Action) -> None:

@@ -89,7 +89,7 @@ def test_a_schedule_that_stands_still_is_told_by_its_optimizer(make_trace) -> No
     (symptom,) = read(make_trace, [0.01] * 11, moves=None)
     assert symptom.alarming and symptom.source == "train.py:3"
     assert symptom.evidence == {"aim": 1.0, "rate": 0.01, "moves": 0.0, "pace": 0.0}
-    assert "its 1: it stood still by step 100 of 100" in symptom.message
+    assert "nothing moved its schedule in 100 steps" in symptom.message
 
 
 def test_the_message_tells_how_often_it_was_moved(make_trace) -> None:

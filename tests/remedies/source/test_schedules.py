@@ -122,3 +122,46 @@ def test_moves_that_are_not_plain_stay_where_they_are(rewrite, tail) -> None:
 def test_without_a_line_that_moves_it_nothing_is_written(rewrite, how) -> None:
     with pytest.raises(Unwritable):
         rewrite("opt.step()\n", "R806", trace=Trace(), how=how)
+
+
+FORGOTTEN = """from torch.optim.lr_scheduler import LinearLR, StepLR
+def train(data):
+    {0}
+    for x in data:
+        opt.step()
+        print(x)
+"""
+
+
+def forgotten(rewrite: Callable[..., str], text: str, loops: tuple[str, ...] = ("opt",)) -> str:
+    line = 1 + text[: text.index("opt.step()")].count("\n")
+    known = [{"event": "loop", "where": w, "stepped": f"train.py:{line}"} for w in loops]
+    return rewrite(text, "R806", trace=Trace.of(known), how="faster")
+
+
+def test_a_schedule_that_nothing_moves_makes_its_step(rewrite) -> None:
+    sick = FORGOTTEN.format("plan = LinearLR(opt, 0.01, total_iters=90)")
+    at = " " * 8
+    healthy = sick.replace("opt.step()\n", f"opt.step()\n{at}plan.step()\n")
+    assert forgotten(rewrite, sick) == healthy
+
+
+@pytest.mark.parametrize(
+    ("made", "loops"),
+    [
+        ("plan = LinearLR(opt)\n    other = StepLR(opt, 3)", ("opt",)),
+        ("plan = LinearLR(opt)", ("opt", "other")),
+        ("plan = make_schedule(opt)", ("opt",)),
+        ("opt.plan = LinearLR(opt)", ("opt",)),
+        ("LinearLR(opt)", ("opt",)),
+    ],
+)
+def test_which_schedule_was_forgotten_must_be_clear(rewrite, made, loops) -> None:
+    with pytest.raises(Unwritable):
+        forgotten(rewrite, FORGOTTEN.format(made), loops)
+
+
+def test_a_forgotten_schedule_of_another_function_is_not_moved(rewrite) -> None:
+    text = FORGOTTEN.format("print(data)") + "def plan():\n    plan = LinearLR(opt)\n"
+    with pytest.raises(Unwritable):
+        forgotten(rewrite, text)
