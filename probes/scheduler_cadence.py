@@ -41,11 +41,12 @@ class SchedulerCadence(Probe):
         tenth of the way that was left. Severity rises from 0.5 with the share of the run.
 
         Or the highest rate of the whole run is below a tenth of the one that the schedule means to
-        reach (the rate that the optimizer was made with, or the top of a cycle), and it is still
-        rising at the end, or the schedule was never moved. The metric has more than a fifth of its
-        range left; where its best value is not known, it must have got nowhere, or still improve at
-        the end. A run that was stopped before its own end tells nothing about its warm-up.
-        Severity is 0.5, and half of the share of the rate that lacks.
+        reach (the rate that the optimizer was made with, the top of a cycle, or the peak of a
+        function that multiplies the rate), and it is still rising at the end, or the schedule was
+        never moved. The metric has more than a fifth of its range left; where its best value is not
+        known, it must have got nowhere, or still improve at the end. A run that was stopped before
+        its own end tells nothing about its warm-up. Severity is 0.5, and half of the share of the
+        rate that lacks.
 
         Without the harm either is an observation (severity 0.3).
 
