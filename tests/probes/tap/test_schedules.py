@@ -200,11 +200,12 @@ def test_a_schedule_of_a_wrapped_optimizer() -> None:
     assert found(observe(lambda o: warm_up(4000)(Wrapped(o)))) == [("optimizer", True)]
 
 
+@pytest.mark.filterwarnings("ignore:Detected call")
 def test_a_schedule_that_two_lines_move_is_told_at_the_first() -> None:
     def make(optimizer: torch.optim.Optimizer) -> Any:
         schedule = warm_up(4000)(optimizer)
-        optimizer.register_step_post_hook(lambda *_: schedule.step())
+        schedule.step()  # As if it went on after a break.
         return schedule
 
     (place,) = observe(make).places("schedule.position")
-    assert "register_step_post_hook" in line_of(place)
+    assert line_of(place).endswith("# As if it went on after a break.")
