@@ -106,6 +106,7 @@ def fills(step: int, seen: list[int] = []) -> float:  # noqa: B006
         lambda step: Holder() and 1.0,
         lambda step: np.random.rand(),
         lambda step: counts(step),
+        lambda step, ask=counts: ask(step),
         lambda step: (lambda: 1.0)(),
         lambda step: Holder.rate,
         lambda step: step[0],

@@ -169,6 +169,13 @@ def test_a_rate_of_one_that_a_function_makes_small(warm: int, count: int) -> Non
     assert aim == pytest.approx(0.01 * warm**-0.5, rel=0.2)
 
 
+def test_a_peak_of_about_one_is_one() -> None:
+    def make(optimizer: torch.optim.Optimizer) -> Any:
+        return lr_scheduler.LambdaLR(optimizer, lambda step: step / 4001 if step < 4002 else 0.0)
+
+    assert max(observe(make).signal("train", "optimizer", "rate.aim").values) == 0.1
+
+
 def test_a_function_that_is_more_than_arithmetic_is_not_asked() -> None:
     asked: list[int] = []
 
