@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from math import exp
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -75,6 +76,14 @@ def keeps() -> Callable[[int], float]:
     return keep
 
 
+def asks(function: Callable[[int], float]) -> Callable[[int], float]:
+    return lambda step: function(step)
+
+
+tracker = ModuleType("tracker")
+tracker.log = counts  # type: ignore[attr-defined]
+
+
 def loops(step: int) -> float:
     while step > 1:
         step -= 1
@@ -107,6 +116,8 @@ def fills(step: int, seen: list[int] = []) -> float:  # noqa: B006
         lambda step: np.random.rand(),
         lambda step: counts(step),
         lambda step, ask=counts: ask(step),
+        asks(counts),
+        lambda step: tracker.log(step),
         lambda step: (lambda: 1.0)(),
         lambda step: Holder.rate,
         lambda step: step[0],
