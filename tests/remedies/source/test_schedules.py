@@ -165,3 +165,19 @@ def test_a_forgotten_schedule_of_another_function_is_not_moved(rewrite) -> None:
     text = FORGOTTEN.format("print(data)") + "def plan():\n    plan = LinearLR(opt)\n"
     with pytest.raises(Unwritable):
         forgotten(rewrite, text)
+
+
+@pytest.mark.parametrize(
+    ("moved", "stepped"),
+    [(["train.py:2"], "steps.py:2"), (["train.py:2", "train.py:3"], "train.py:1")],
+)
+def test_one_line_of_the_file_of_the_loop_moves_the_schedule(
+    rewrite, tmp_path, moved, stepped
+) -> None:
+    (tmp_path / "steps.py").write_text("for x in data:\n    opt.step()\n")
+    loop = {"event": "loop", "where": "opt", "stepped": stepped}
+    rows = [[f"opt@{line}", "schedule.position", 1.0] for line in moved]
+    signals = {"event": "signals", "step": 1, "phase": "train", "rows": rows}
+    text = "for epoch in range(9):\n    plan.step()\n    other.step()\n"
+    with pytest.raises(Unwritable, match="in another file|at 2 lines"):
+        rewrite(text, "R806", trace=Trace.of([loop, signals]), how="faster")
