@@ -33,7 +33,7 @@ def suffers(trace: Trace, metric: Objective | None) -> bool:
         return False
     if _knowledge.is_far_off(trace):
         return True
-    if metric is not None and _still_improves(trace, metric):
+    if metric is not None and still_improves(trace, metric):
         return False
     if _knowledge.knows_nothing(trace):
         return True
@@ -84,7 +84,7 @@ def _loss_kept(trace: Trace) -> float | None:
     return late / first
 
 
-def _still_improves(trace: Trace, metric: Objective) -> bool:
+def still_improves(trace: Trace, metric: Objective) -> bool:
     """Whether the last third of the reports is better than the second, by more than they vary."""
     curve = metric.series(trace).finite.values
     if len(curve) < _FEWEST_REPORTS:

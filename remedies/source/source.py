@@ -18,6 +18,7 @@ from remedies.source import (
     residuals,
     returns,
     sampling,
+    schedules,
     shapes,
     steps,
     terms,
@@ -173,7 +174,7 @@ class Source(Files):
     def move_schedule(self) -> None:
         """Have the schedule make its step after the loop over the batches."""
         for place in self._steps():
-            steps.move_schedule(*self.place(place))
+            schedules.move_behind_loop(*self.place(place))
 
     def scale_branches(self, paths: Collection[str]) -> None:
         """Multiply what residual branches add by one over the root of their number."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import libcst as cst
 
-from remedies.source.blocks import loops_around, put_before
+from remedies.source.blocks import put_before
 from remedies.source.errors import Unwritable
 from remedies.source.file import SourceFile
 from remedies.source.imports import written_name
@@ -28,7 +28,7 @@ def clear_after_step(file: SourceFile, line: int, moved: bool) -> None:
         others = [
             node
             for node in file.nodes(cst.SimpleStatementLine, scope)
-            if _called(file, node, "zero_grad") == optimizer
+            if called(file, node, "zero_grad") == optimizer
         ]
         if not others:
             raise Unwritable(f"{optimizer}.zero_grad() is not called as a statement of its own")
@@ -70,7 +70,7 @@ def step_after_backward(file: SourceFile, line: int, backward: int) -> bool:
         number
         for number, other in enumerate(body)
         if isinstance(other, cst.SimpleStatementLine)
-        and _called(file, other, "zero_grad") == optimizer
+        and called(file, other, "zero_grad") == optimizer
     ]
     if not found or not cleared or cleared[0] > found[0]:
         return False
@@ -100,45 +100,6 @@ def clip_before_step(file: SourceFile, line: int, limit: float) -> None:
     put_before(file, statement, f"{clip}({held}, {literal(limit)})")
 
 
-def move_schedule(file: SourceFile, line: int) -> None:
-    """Move the step of a schedule from the loop over the batches to behind it.
-
-    Args:
-        file: The file.
-        line: A line of the loop over the batches, the one that calls the optimizer's ``step``.
-
-    Raises:
-        Unwritable: There is not one plain call of it, or no loop around that of the batches.
-    """
-    loops = loops_around(file, line)
-    moved = [
-        statement
-        for statement in loops[0].body.body
-        if isinstance(statement, cst.SimpleStatementLine)
-        and _is_schedule(file, _called(file, statement, "step"))
-    ]
-    if len(moved) != 1 or len(loops) < 2 or loops[0].orelse or len(loops[0].body.body) < 2:
-        raise Unwritable("the step of a schedule is not a statement of the loop over the batches")
-    if any(isinstance(node, cst.Break | cst.Continue) for node in file.everything(loops[0])):
-        raise Unwritable("the loop over the batches does not always come to its end")
-    last = moved[0].with_changes(leading_lines=[])
-    file.edit(moved[0], lambda _: cst.RemoveFromParent())
-    file.edit(loops[0], lambda loop: cst.FlattenSentinel([loop, last]))
-
-
-def _is_schedule(file: SourceFile, name: str | None) -> bool:
-    made = [
-        assignment.value
-        for assignment in file.nodes(cst.Assign)
-        if name in [file.code(target.target) for target in assignment.targets]
-    ]
-    return bool(made) and all(
-        isinstance(value, cst.Call)
-        and (file.imported(value.func) or "").startswith("torch.optim.lr_scheduler.")
-        for value in made
-    )
-
-
 def _held(file: SourceFile, statement: cst.CSTNode, optimizer: str) -> str:
     """The parameters of an optimizer, as they were given to it where that can be seen."""
     made = [
@@ -166,14 +127,14 @@ def _held(file: SourceFile, statement: cst.CSTNode, optimizer: str) -> str:
 def _step_at(file: SourceFile, line: int) -> tuple[cst.SimpleStatementLine, str]:
     for statement in file.nodes(cst.SimpleStatementLine):
         first, last = file.lines(statement)
-        optimizer = _called(file, statement, "step")
+        optimizer = called(file, statement, "step")
         if first <= line <= last and optimizer is not None:
             return statement, optimizer
     raise Unwritable(f"{file.path}:{line} is not a plain call of step")
 
 
-def _called(file: SourceFile, statement: cst.SimpleStatementLine, method: str) -> str | None:
-    """What a method is called of, where a statement does nothing else."""
+def called(file: SourceFile, statement: cst.SimpleStatementLine, method: str) -> str | None:
+    """What a method is called of, without arguments, where a statement does nothing else."""
     match statement.body:
         case [
             cst.Expr(
