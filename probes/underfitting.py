@@ -15,7 +15,8 @@ _DROWNS = 0.75
 _NO_WORSE = 1.0
 _NOWHERE = 0.1
 _MOVED = 0.1
-_NO_SKILL = 0.1
+_NO_SKILL = 0.02
+"""Labels of which two in five are wrong can be known by 0.03 of their entropy at best."""
 
 
 class Underfitting(Probe):
@@ -42,7 +43,7 @@ class Underfitting(Probe):
         is the share. Otherwise it is an observation (severity 0.3).
 
         Without such a dropout, it is an alarm of 0.5 where no loss with targets has predictions
-        that fit their own targets better than others of the batch (by a tenth of the entropy of
+        that fit their own targets better than others of the batch (by a fiftieth of the entropy of
         the labels, or of the variance of the targets, in the second half of the run), the metric
         went less than a tenth of its way, or of its own spread in a program with one optimizer (of
         two adversaries neither may win), and no longer moves, while some weight matrix went a tenth
