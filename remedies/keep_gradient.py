@@ -124,7 +124,8 @@ class KeepGradient(Remedy):
         lines = ", ".join(target.rpartition("@")[2] for target in action.targets)
         return (
             f"Take out what keeps the tensor from its gradient at {lines or 'that line'} "
-            f"(detach(), .data, no_grad, requires_grad=False)."
+            f"(detach(), .data, no_grad, requires_grad=False). A state that a step takes over from "
+            "the one before is detached once, before its loop."
         )
 
     def rewrite(self, source: Source, action: Action) -> None:

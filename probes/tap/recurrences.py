@@ -127,7 +127,8 @@ class RecurrenceWatch:
     def _where(self, cut: Cut) -> str:
         """The module that the state goes through; empty where there are several."""
         self._owners.refresh()
-        through = [p for key, p in self._given.items() if cut.used is None or key in cut.used]
+        used = cut.used or ()
+        through = [p for key, p in self._given.items() if key in used]
         names = sorted(name for p in through if (name := self._owners.name(p)) is not None)
         paths = [name.split(".")[:-1] for name in names]
         shared = [parts[0] for parts in zip(*paths, strict=False)]

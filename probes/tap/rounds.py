@@ -66,8 +66,6 @@ def _used_since(cut: Cut, state: Node) -> frozenset[int] | None:
 
     None where they were used more often, or a gradient leads to a round before.
     """
-    if state._sequence_nr() < cut.made:
-        return None
     uses: Counter[int] = Counter()
     stack, seen = [state], {state}
     while stack:

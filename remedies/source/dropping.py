@@ -86,4 +86,4 @@ def _all_of(file: SourceFile, line: cst.CSTNode, block: cst.CSTNode) -> cst.If |
     if not isinstance(found, cst.If) or found.orelse or "#" in file.code(found):
         return None
     acts = any(isinstance(each, _ACTS) for each in file.everything(found.test))
-    return None if acts or isinstance(next(file.above(found)), cst.If) else found
+    return None if acts else found

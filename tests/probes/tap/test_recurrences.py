@@ -114,6 +114,31 @@ def memory(parts: Parts) -> Tensor:
     return state.mean()
 
 
+def in_turns(parts: Parts) -> Tensor:
+    state = torch.zeros(3, 4)
+    for frame in FRAMES:
+        state = parts.cell(frame, state).detach()
+        state = parts.cell(frame, state).detach()
+    return parts.cell(FRAMES[0], state).mean()
+
+
+def in_two_rows(parts: Parts) -> Tensor:
+    rows = torch.zeros(2, 3, 4)
+    for frame in FRAMES:
+        state = parts.pair(frame, (rows[0].clone(), rows[1].clone()))
+        rows[0] = state[0].detach()
+        rows[1] = state[1].detach()
+    return parts.pair(FRAMES[0], (rows[0], rows[1]))[0].mean()
+
+
+def read_out(parts: Parts) -> Tensor:
+    state, loss = torch.zeros(3, 4), torch.zeros(())
+    for frame in FRAMES:
+        state = parts.cell(frame, state).detach()
+        loss = loss + parts.stack[0](state).mean()
+    return loss
+
+
 def two_deep(parts: Parts) -> Tensor:
     states = [torch.zeros(3, 4), torch.zeros(3, 4)]
     for frame in FRAMES:
@@ -132,6 +157,7 @@ def two_deep(parts: Parts) -> Tensor:
         (pair, "pair", 9.0),
         (repackaged, "layer", 8.0),
         (memory, "cell", 9.0),
+        (read_out, "cell", 9.0),
     ],
 )
 def test_a_state_that_is_cut_in_each_round(loss: Loss, where: str, rounds: float) -> None:
@@ -148,6 +174,14 @@ def test_a_state_that_is_cut_in_each_round(loss: Loss, where: str, rounds: float
 def test_two_layers_that_are_cut_by_the_same_line() -> None:
     (place,) = observe(two_deep).places(ROUNDS)
     assert "states[number].detach()" in line_of(place)
+
+
+@pytest.mark.parametrize("loss", [in_turns, in_two_rows])
+def test_two_lines_that_cut_in_turns(loss: Loss) -> None:
+    trace = observe(loss)
+    assert len(trace.places(ROUNDS)) == 2
+    for place in trace.places(ROUNDS):
+        assert trace.signal("train", place, ROUNDS).values == [9.0] * 4
 
 
 def test_two_tensors_that_are_cut_in_two_lines() -> None:
