@@ -105,7 +105,7 @@ class RecurrenceWatch:
             changed = given[0] if name == "__setitem__" else None
             for value in tensors_in((changed, result)):
                 if value.is_floating_point():
-                    self._from[value] = origins | self._from.get(value, frozenset())
+                    self._from[value] = origins
 
     def _cut(self, name: str, state: Node, origins: frozenset[Cut]) -> frozenset[Cut]:
         """Take note of a cut; says what its result comes from."""

@@ -39,6 +39,9 @@ def take_out(file: SourceFile, line: int, kind: str, carried: bool) -> None:
     statement = next(above, None)
     if statement is None:
         raise Unwritable(f"{file.path}:{line} is no statement")
+    scope = file.scope(statement)
+    if carried and isinstance(scope, cst.FunctionDef) and not _loops(file, statement):
+        return _move_call(file, scope.name.value)
     alone = _kept(file, statement, cuts)
     if carried:
         loop = _loop(file, statement)
@@ -107,13 +110,41 @@ def _checked(file: SourceFile, loop: Loop, state: str, code: str) -> str:
 
 def _loop(file: SourceFile, statement: cst.CSTNode) -> Loop:
     """The loop over the rounds: the outermost of the function that makes no backward pass."""
-    scope = file.scope(statement)
-    around = [up for up in file.above(statement) if isinstance(up, Loop)]
-    own = [loop for loop in around if file.scope(loop) is scope]
-    loops = list(takewhile(lambda loop: not _goes_back(file, loop), own))
+    loops = _loops(file, statement)
     if not loops:
         raise Unwritable("the state of a step is used in the next, in no loop of its own")
     return loops[-1]
+
+
+def _loops(file: SourceFile, statement: cst.CSTNode) -> list[Loop]:
+    """The loops around a statement, in its function, that make no backward pass."""
+    scope = file.scope(statement)
+    around = [up for up in file.above(statement) if isinstance(up, Loop)]
+    own = [loop for loop in around if file.scope(loop) is scope]
+    return list(takewhile(lambda loop: not _goes_back(file, loop), own))
+
+
+def _move_call(file: SourceFile, name: str) -> None:
+    """Call a function that takes a state out of the graph before the loop, not in each round."""
+    calls = [
+        next(file.above(call))
+        for call in file.nodes(cst.Call)
+        if file.code(call.func) == name and _name_of(file.scope(call)) != name
+    ]
+    found = [call for call in calls if _loops(file, call)]
+    if len(found) != 1 or not isinstance(found[0], cst.Assign):
+        raise Unwritable(f"{name} is not called once, in an assignment of its own in a loop")
+    statement, state = found[0], file.code(found[0].targets[0].target)
+    if _bare(file.code(statement.value).removeprefix(name)) != state:
+        raise Unwritable(f"{name} does not give back what it is given")
+    if len(calls) == 1:
+        loop = _loop(file, statement)
+        put_before(file, loop, _checked(file, loop, state, file.code(statement)))
+    dropping.remove(file, statement)
+
+
+def _name_of(scope: cst.CSTNode) -> str:
+    return scope.name.value if isinstance(scope, cst.FunctionDef) else ""
 
 
 def _goes_back(file: SourceFile, loop: Loop) -> bool:
@@ -122,4 +153,5 @@ def _goes_back(file: SourceFile, loop: Loop) -> bool:
 
 
 def _bare(code: str) -> str:
-    return code.removeprefix("(").removesuffix(")") if "," in code else code
+    """An expression without the parentheses around it."""
+    return code[1:-1] if code.startswith("(") and code.endswith(")") else code

@@ -111,6 +111,32 @@ def test_the_loop_over_the_rounds_is_the_outermost_without_a_backward_pass(rewri
     assert kept(rewrite, text) == after
 
 
+HELPER = """
+def repackage(h):
+    if isinstance(h, torch.Tensor):
+        return h.detach()
+    return tuple(repackage(part) for part in h)
+
+
+"""
+
+
+def test_a_function_that_cuts_is_called_before_the_loop(rewrite) -> None:
+    text = HELPER + looped("h = repackage(h)", "h = cell(x, h)")
+    after = HELPER + looped("h = cell(x, h)", before="h = repackage(h)")
+    assert kept(rewrite, text) == after.lstrip()
+    again = HELPER + looped("h = repackage(h)", "h = cell(x, h)", before="h = repackage(h)")
+    assert kept(rewrite, again) == after.lstrip()
+
+
+@pytest.mark.parametrize(
+    "line", ["h = cell(x, repackage(h))", "h = repackage(g)", "g = repackage(h)"]
+)
+def test_a_function_that_cuts_something_else_stays(rewrite, line) -> None:
+    with pytest.raises(Unwritable):
+        kept(rewrite, HELPER + looped(line, "h = cell(x, h)"))
+
+
 @pytest.mark.parametrize(
     "text",
     [
