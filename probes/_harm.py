@@ -50,8 +50,13 @@ def learns_little(trace: Trace, metric: Objective | None) -> bool:
         return True
     if _progress.left(trace, metric) is not None:
         return _progress.is_stuck(trace, metric, _TOSSED)
-    unknown = _knowledge.ignorance(trace)
-    return unknown is not None and unknown >= _knowledge.LITTLE
+    return _knows_little(trace)
+
+
+def leaves_much(trace: Trace, metric: Objective | None) -> bool:
+    """Whether a bounded metric ends far from its best, moving or not, else as `learns_little`."""
+    left = _progress.left(trace, metric)
+    return _knows_little(trace) if left is None else left > _progress.FAR
 
 
 def got_nowhere(trace: Trace, metric: Objective | None, kept: float = 0.7) -> bool:
@@ -72,6 +77,11 @@ def got_nowhere(trace: Trace, metric: Objective | None, kept: float = 0.7) -> bo
     if left <= _progress.FAR:
         return False
     return gone < _NOWHERE or (gone < _SLIGHTLY and loss is not None and loss >= kept)
+
+
+def _knows_little(trace: Trace) -> bool:
+    unknown = _knowledge.ignorance(trace)
+    return unknown is not None and unknown >= _knowledge.LITTLE
 
 
 def _loss_kept(trace: Trace) -> float | None:

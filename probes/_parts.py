@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from probes import _places
 from probes.trace import Trace
 
 _FEWEST = 3
@@ -107,10 +108,7 @@ def _largest(trace: Trace, parameter: str, sizes: dict[str, float]) -> str:
 
 def _above(trace: Trace, parameter: str) -> list[str]:
     """The modules that contain a parameter, the innermost first."""
-    module: str | None = parameter.rpartition(".")[0]
-    if not module:
-        roots = [info.where for info in trace.modules.values() if info.parent is None]
-        module = next(iter(roots), None)
+    module = parameter.rpartition(".")[0] or _places.root(trace)
     found: list[str] = []
     while module is not None and module in trace.modules and module not in found:
         found.append(module)

@@ -26,7 +26,7 @@ class KeepGradient(Remedy):
         At one line of the script, lets ``detach()`` and ``.data`` give the tensor itself, and has a
         block of ``no_grad`` compute with gradients. Parameters that ask for no gradient and are
         used at the line ask for one. What the script keeps of them for later steps, such as a
-        running mean, is taken out of the graph then.
+        running mean or a state, is taken out of the graph then.
 
     When it helps:
         A module whose output was taken out of the graph by mistake is not trained. A state that is
@@ -36,7 +36,8 @@ class KeepGradient(Remedy):
         None.
 
     In the script:
-        ``features = self.encoder(x).detach()`` becomes ``features = self.encoder(x)``.
+        ``features = self.encoder(x).detach()`` becomes ``features = self.encoder(x)``. A state that
+        a step takes over from the one before is detached before the loop over its time steps.
 
     Source:
         The documentation of ``torch.Tensor.detach``.
@@ -44,7 +45,7 @@ class KeepGradient(Remedy):
 
     code = "R804"
     name = "keep-gradient"
-    treats = {"P804": 0.8, "P352": 0.3}
+    treats = {"P804": 0.8, "P814": 0.8, "P352": 0.3}
     acts_on = "lines that cut the graph"
 
     @property
@@ -53,7 +54,10 @@ class KeepGradient(Remedy):
         return {}
 
     def targets(self, symptoms: Iterable[Symptom], trace: Trace) -> Iterable[str]:
-        """The first parameter that each cut keeps out, with the line; lines within modules."""
+        """The first parameter that each cut keeps out, with the line; lines within modules.
+
+        A state may be cut in two lines, its memory in the other one: first all such lines at once.
+        """
         symptoms = list(symptoms)
         named = {symptom.where for symptom in symptoms if symptom.code == "P804"}
         found: dict[str, str] = {}
@@ -61,10 +65,14 @@ class KeepGradient(Remedy):
             cut = cut_of(trace, part)
             if cut is not None and cut[0] in CURABLE and (part.where in named or not symptoms):
                 found.setdefault(cut[1], f"{_with_cut(trace, part.parameters, cut)}@{cut[1]}")
+        around = {place.rpartition("@")[2]: place for place in trace.places("recurrence.rounds")}
+        sick = {symptom.source for symptom in symptoms if symptom.code == "P814"}
+        cut_off = [place for line, place in around.items() if line in sick or not symptoms]
         if not symptoms or any("skill" in symptom.evidence for symptom in symptoms):
             for place, line in _within_modules(trace):
-                found.setdefault(line, place)
-        yield from found.values()
+                found.setdefault(line, around.get(line, place))
+        every = [",".join(cut_off), *cut_off, *found.values()]
+        yield from dict.fromkeys(target for target in every if target)
 
     def apply(self, program: Program, action: Action) -> None:
         """Answer the calls of the line, and open its blocks, in another way."""
@@ -116,7 +124,8 @@ class KeepGradient(Remedy):
         lines = ", ".join(target.rpartition("@")[2] for target in action.targets)
         return (
             f"Take out what keeps the tensor from its gradient at {lines or 'that line'} "
-            f"(detach(), .data, no_grad, requires_grad=False)."
+            f"(detach(), .data, no_grad, requires_grad=False). A state that a step takes over from "
+            "the one before is detached once, before its loop."
         )
 
     def rewrite(self, source: Source, action: Action) -> None:

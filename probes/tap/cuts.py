@@ -19,7 +19,7 @@ from probes.tap.terms import parameters_below
 
 _STEPS = 4
 _MOST_LINES = 24
-_DETACHING = ("detach", "data")
+DETACHING = ("detach", "data")
 _LEAVING = {"item", "tolist", "numpy", "__float__", "__array__"}
 """Methods whose result is no tensor any more."""
 
@@ -78,7 +78,7 @@ class CutWatch:
     ) -> None:
         if not self._on or torch._C._current_graph_task_id() != -1:
             return
-        given = list(_tensors((*args, *kwargs.values())))
+        given = list(tensors_in((*args, *kwargs.values())))
         if not torch.is_grad_enabled():
             if self._blocks.line is not None:
                 self._keep("no_grad", self._blocks.line, _parameters(given))
@@ -86,14 +86,14 @@ class CutWatch:
         frozen = [p for p in _parameters(given) if not p.requires_grad]
         if frozen and isinstance(result, Tensor):
             self._keep("frozen", self._optimizers.line() or "", frozen)
-        name = _name(func)
+        name = name_of(func)
         graphs = [value.grad_fn for value in given if value.grad_fn is not None]
         if graphs and _cuts(name, result):
             line = self._optimizers.line()
             if line is None or (line, name) in self._lines or len(self._lines) >= _MOST_LINES:
                 return
             self._lines.add((line, name))
-            if name in _DETACHING and module_at_work(self._tree) is not None:
+            if name in DETACHING and module_at_work(self._tree) is not None:
                 self._collector.add("train", f"{name}@{line}", {f"cut.{name}": 1.0})
             self._keep(name, line, parameters_below([g for g in graphs if g is not None]))
 
@@ -102,9 +102,10 @@ class CutWatch:
             self._found.setdefault(id(parameter), {}).setdefault(kind, line)
 
 
-def _name(func: Callable[..., Any]) -> str:
+def name_of(func: Callable[..., Any]) -> str:
+    """Name of a torch function; of a property, the name of the property."""
     name = getattr(func, "__name__", "")
-    if name == "__get__":  # Of a property.
+    if name == "__get__":
         return str(getattr(getattr(func, "__self__", None), "__name__", name))
     return name
 
@@ -121,7 +122,8 @@ def _parameters(given: Iterable[Tensor]) -> list[Tensor]:
     return [value for value in given if isinstance(value, nn.Parameter)]
 
 
-def _tensors(values: Iterable[Any]) -> Iterator[Tensor]:
+def tensors_in(values: Iterable[Any]) -> Iterator[Tensor]:
+    """The tensors among values, and in lists and tuples among them."""
     for value in values:
         if isinstance(value, Tensor):
             yield value

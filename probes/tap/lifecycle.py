@@ -17,6 +17,7 @@ from probes.tap.modules import ModuleTree
 from probes.tap.no_grad import NoGradBlocks
 from probes.tap.optimizers import Optimizers
 from probes.tap.owners import Owners
+from probes.tap.recurrences import RecurrenceWatch
 from probes.tap.schedules import ScheduleWatch
 from probes.tap.statistics import Collector
 from probes.tap.terms import LossTerm
@@ -55,11 +56,12 @@ class LifecycleWatch:
         cuts = CutWatch(self._optimizers, calls, blocks, tree, collector)
         self._cycle = CycleWatch(self._optimizers, collector)
         self.owners = Owners(tree, sources, emit)
+        around = RecurrenceWatch(self._optimizers, calls, self.owners, collector)
         self._membership = MembershipWatch(self.owners, self._optimizers, cuts, collector)
         self._modes = ModeWatch(tree, self._optimizers, calls, blocks, collector)
         schedules = ScheduleWatch(self._optimizers, collector)
-        self._installed = (self._cycle, self._membership, self._modes, schedules, blocks)
-        self._watches = (blocks, cuts, self._cycle, self._membership, self._modes, schedules)
+        self._installed = (self._cycle, self._membership, self._modes, schedules, blocks, around)
+        self._watches = (*self._installed, cuts)
 
     def install(self) -> Callable[[], None]:
         """Begin to watch; returns what undoes it."""

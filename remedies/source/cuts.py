@@ -26,13 +26,32 @@ def take_out(file: SourceFile, line: int, kind: str) -> None:
     """
     if kind == "no_grad":
         return _open_block(file, line)
-    cuts = [node for node in file.everything() if _cut(node, kind) and _line(file, node) == line]
+    cuts = cuts_at(file, line, kind)
     if len(cuts) != 1:
         raise Unwritable(f"{file.path}:{line} has {kind} {len(cuts)} times")
-    cut = cuts[0]
-    kept = _cut(cut, kind)
+    leave_out(file, cuts[0])
+
+
+def cuts_at(file: SourceFile, line: int, kind: str) -> list[cst.Call | cst.Attribute]:
+    """The expressions of a line that take a tensor out of the graph by ``detach`` or ``data``."""
+    return [
+        node
+        for node in file.everything()
+        if isinstance(node, cst.Call | cst.Attribute)
+        and _is_cut(node, kind)
+        and _line(file, node) == line
+    ]
+
+
+def leave_out(file: SourceFile, cut: cst.Call | cst.Attribute) -> None:
+    """Write what is cut instead of the cut.
+
+    Raises:
+        Unwritable: There is a comment in it, or it is no value.
+    """
+    kept = tensor_of(cut)
     parent = next(file.above(cut))
-    if "#" in file.code(cut) or kept is None:
+    if "#" in file.code(cut):
         raise Unwritable("there is a comment in the expression")
     if isinstance(parent, cst.Expr | cst.AssignTarget | cst.AugAssign | cst.Del):
         raise Unwritable(f"{file.code(cut)} is not a value there")
@@ -43,23 +62,27 @@ def take_out(file: SourceFile, line: int, kind: str) -> None:
     file.edit(cut, lambda now: _inner(now, alone))
 
 
-def _cut(node: cst.CSTNode, kind: str) -> cst.BaseExpression | None:
-    """What an expression takes out of the graph, if it does."""
+def _is_cut(node: cst.Call | cst.Attribute, kind: str) -> bool:
     match node:
-        case cst.Call(func=cst.Attribute(value=tensor, attr=cst.Name(value="detach")), args=[]):
-            return tensor if kind == "detach" else None
-        case cst.Attribute(value=tensor, attr=cst.Name(value="data")):
-            return tensor if kind == "data" else None
-    return None
+        case cst.Call(func=cst.Attribute(attr=cst.Name(value="detach")), args=[]):
+            return kind == "detach"
+        case cst.Attribute(attr=cst.Name(value="data")):
+            return kind == "data"
+    return False
+
+
+def tensor_of(cut: cst.Call | cst.Attribute) -> cst.BaseExpression:
+    """What an expression takes out of the graph."""
+    function = cut.func if isinstance(cut, cst.Call) else cut
+    return cst.ensure_type(function, cst.Attribute).value
 
 
 def _line(file: SourceFile, node: cst.CSTNode) -> int:
     return file.lines(node.func if isinstance(node, cst.Call) else node)[1]
 
 
-def _inner(cut: cst.CSTNode, alone: bool) -> cst.BaseExpression:
-    function = cut.func if isinstance(cut, cst.Call) else cut
-    inner = cst.ensure_type(function, cst.Attribute).value
+def _inner(cut: cst.Call | cst.Attribute, alone: bool) -> cst.BaseExpression:
+    inner = tensor_of(cut)
     if alone and not isinstance(inner, cst.Tuple | cst.GeneratorExp):
         return inner.with_changes(lpar=[], rpar=[])
     return inner

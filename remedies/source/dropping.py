@@ -11,6 +11,8 @@ from remedies.source.file import SourceFile
 
 _ATOMS = (cst.Name, cst.Attribute, cst.Call, cst.Subscript)
 _NUMBERS = (cst.Integer, cst.Float)
+_ACTS = (cst.Call, cst.NamedExpr, cst.Await)
+"""What may do something else than compute a value."""
 
 
 def drop(file: SourceFile, node: cst.BaseExpression, parent: cst.CSTNode) -> None:
@@ -56,14 +58,32 @@ def is_itself(file: SourceFile, statement: cst.Assign, kept: cst.BaseExpression)
 
 
 def remove(file: SourceFile, statement: cst.CSTNode) -> None:
-    """Take out a whole statement.
+    """Take out a whole statement, and the condition that it alone depends on.
 
     Raises:
         Unwritable: It is not alone on its line, or is all that there is in its block.
     """
-    line, block = list(file.above(statement))[:2]
-    if not isinstance(line, cst.SimpleStatementLine) or len(line.body) > 1:
+    line = next(file.above(statement))
+    lines = cst.SimpleStatementLine | cst.SimpleStatementSuite
+    if not isinstance(line, lines) or len(line.body) > 1:
         raise Unwritable("another statement is on the same line")
+    block = next(file.above(line))
+    while (condition := _all_of(file, line, block)) is not None:
+        line, block = condition, next(file.above(condition))
     if not isinstance(block, cst.IndentedBlock | cst.Module) or len(block.body) < 2:
         raise Unwritable("nothing would be left of the block")
     file.edit(line, lambda _: cst.RemoveFromParent())
+
+
+def _all_of(file: SourceFile, line: cst.CSTNode, block: cst.CSTNode) -> cst.If | None:
+    """The ``if`` without a comment whose only block is this line, and that does nothing else."""
+    if isinstance(line, cst.SimpleStatementSuite):
+        found = block
+    elif isinstance(block, cst.IndentedBlock) and len(block.body) == 1:
+        found = next(file.above(block))
+    else:
+        return None
+    if not isinstance(found, cst.If) or found.orelse or "#" in file.code(found):
+        return None
+    acts = any(isinstance(each, _ACTS) for each in file.everything(found.test))
+    return None if acts else found

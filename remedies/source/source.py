@@ -15,6 +15,7 @@ from remedies.source import (
     membership,
     modes,
     precision,
+    recurrences,
     residuals,
     returns,
     sampling,
@@ -192,7 +193,11 @@ class Source(Files):
         cut = sorted(name.removeprefix("cut.") for name in kinds if name.startswith("cut."))
         if len(cut) != 1:
             raise Unwritable(f"{place} was seen to do {' and '.join(cut) or 'nothing'}")
-        cuts.take_out(*self.place(place), cut[0])
+        around = [w for w in self.trace.places("recurrence.carried") if w.endswith(f"@{place}")]
+        if not around:
+            return cuts.take_out(*self.place(place), cut[0])
+        carried = self.trace.signal("train", around[0], "recurrence.carried").values
+        recurrences.take_out(*self.place(place), cut[0], any(carried))
 
     def train_in_loop(self, *marks: str) -> None:
         """Put the model into training mode in the loop that calls these in its evaluation."""

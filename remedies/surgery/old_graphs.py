@@ -32,14 +32,27 @@ class OldGraphs:
 
     def rewrite(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Any) -> Any:
         """Answer a call of torch that is given such tensors."""
-        if not any(map(self._old, args)) or func is Tensor.backward:
+        if not any(map(self._has_old, args)) or func is Tensor.backward:
             return NotImplemented
-        return func(*(arg.detach() if self._old(arg) else arg for arg in args), **kwargs)
+        return func(*map(self._without, args), **kwargs)
+
+    def _has_old(self, value: Any) -> bool:
+        return any(map(self._old, value)) if _is_state(value) else self._old(value)
+
+    def _without(self, value: Any) -> Any:
+        if _is_state(value):
+            return type(value)(map(self._without, value))
+        return value.detach() if self._old(value) else value
 
     def _old(self, value: Any) -> bool:
         if not self._steps or not isinstance(value, Tensor) or value.grad_fn is None:
             return False
         return _number(value) < min(self._steps.values())
+
+
+def _is_state(value: Any) -> bool:
+    """Whether it is a state of several tensors, as that of an LSTM."""
+    return type(value) in (list, tuple)
 
 
 def _number(tensor: Tensor) -> int:

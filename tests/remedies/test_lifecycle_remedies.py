@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from probes.cut_recurrence import CutRecurrence
 from probes.symptom import Symptom
 from remedies import Action, remedies
 
@@ -159,6 +160,40 @@ def test_a_state_that_is_detached_at_every_position_stays_in_the_graph(treat) ->
     assert torch.equal(weights(model), weights(read(cut=False)))
     assert not torch.equal(weights(model), weights(read(cut=True)))
     assert len(trace.applied) == 1
+
+
+def listen(cut: bool, carried: bool = True) -> nn.Module:
+    """Goes on with the state of an LSTM cell from step to step, where it is carried."""
+    torch.manual_seed(0)
+    cell = nn.LSTMCell(4, 5)
+    optimizer = torch.optim.SGD(cell.parameters(), lr=0.1)
+    state = torch.zeros(6, 5), torch.zeros(6, 5)
+    for _ in range(4):
+        if not cut or not carried:
+            state = tuple(part.detach() * carried for part in state)
+        for _ in range(6):
+            h, c = state
+            if cut:
+                h = h.detach()
+                c = c.detach()
+            state = cell(INPUTS, (h, c))
+        optimizer.zero_grad()
+        state[0].square().mean().backward()
+        optimizer.step()
+    return cell
+
+
+@pytest.mark.parametrize("carried", [False, True])
+def test_a_state_that_goes_around_stays_in_the_graph_within_a_step(treat, carried) -> None:
+    _, trace = treat(lambda: listen(True, carried), ())
+    symptoms = list(CutRecurrence().read(trace))
+    together, one, other = remedies["R804"].targets(symptoms, trace)
+    assert together == f"{one},{other}"
+    assert list(remedies["R804"].targets(symptoms[:1], trace)) == [one]
+    model, trace = treat(lambda: listen(True, carried), action("R804", together))
+    assert torch.equal(weights(model), weights(listen(False, carried)))
+    assert not torch.equal(weights(model), weights(listen(True, carried)))
+    assert trace.applied
 
 
 def centred(everywhere: bool) -> nn.Module:
