@@ -32,11 +32,12 @@ class CutRecurrence(Probe):
         used once in a round. A truncation is no fault where a gradient still sees several
         positions: every k time steps, or between chunks that a recurrent layer or an attention
         reads as a whole. Nor is one between two backward passes. Some programs cut each round on
-        purpose: an iterative refinement, or a prediction that is fed back. It hurts where a task
-        needs what came before, and one that is nearly solved does not. So it is an alarm of 0.7
-        where more than a fifth of the range of the metric is left to gain, or, where its best is
-        not known, half of what there is to know of the targets; otherwise an observation (severity
-        0.3). Where labels are noisy, that can be so on purpose, too: a trial tells.
+        purpose: an iterative refinement, a power iteration, a prediction that is fed back. It hurts
+        where a task needs what came before, and one that is nearly solved does not. So it is an
+        alarm of 0.7 where more than a fifth of the range of the metric is left to gain, or, where
+        its best is not known, half of what there is to know of the targets; otherwise an
+        observation (severity 0.3). Where labels are noisy, that can be so on purpose, too: a trial
+        tells.
 
     Example:
         bad: ``h = cell(x[t], h.detach())`` in a loop over the time steps

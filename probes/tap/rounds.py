@@ -53,8 +53,7 @@ def operations() -> int:
 def sees_several(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     """Whether a call computes several positions of a sequence at once."""
     if name in _RECURRENT:
-        batch_first = args[-1] is True and args[0].dim() == 3
-        return bool(args[0].shape[int(batch_first)] > 1)
+        return bool(args[0].shape[int(args[-1] is True)] > 1)  # The last says: batch first.
     if name in (_ATTENTION, _MULTI_HEAD):
         query = kwargs["query"] if "query" in kwargs else args[0]
         return bool(query.shape[-2 if name == _ATTENTION else 0] > 1)

@@ -131,6 +131,7 @@ def _move_call(file: SourceFile, name: str) -> None:
         for call in file.nodes(cst.Call)
         if file.code(call.func) == name and _name_of(file.scope(call)) != name
     ]
+    calls = [call for call in calls if _goes_back(file, file.scope(call))] or calls
     found = [call for call in calls if _loops(file, call)]
     if len(found) != 1 or not isinstance(found[0], cst.Assign):
         raise Unwritable(f"{name} is not called once, in an assignment of its own in a loop")
@@ -147,8 +148,9 @@ def _name_of(scope: cst.CSTNode) -> str:
     return scope.name.value if isinstance(scope, cst.FunctionDef) else ""
 
 
-def _goes_back(file: SourceFile, loop: Loop) -> bool:
-    names = (node.attr.value for node in file.nodes(cst.Attribute, loop))
+def _goes_back(file: SourceFile, root: cst.CSTNode) -> bool:
+    """Whether a backward pass is made in a loop or a function."""
+    names = (node.attr.value for node in file.nodes(cst.Attribute, root))
     return any(name in ("backward", "manual_backward") for name in names)
 
 

@@ -26,6 +26,7 @@ class Parts(nn.Module):
         self.cell, self.deeper = nn.GRUCell(4, 4), nn.GRUCell(4, 4)
         self.pair = nn.LSTMCell(4, 4)
         self.layer = nn.LSTM(4, 4)
+        self.batches, self.forwards = nn.GRU(4, 4, batch_first=True), nn.RNN(4, 4)
         self.mix = nn.Linear(8, 4)
         self.stack = nn.ModuleList(nn.Linear(4, 4) for _ in range(8))
         self.codes = nn.Embedding(6, 4)
@@ -106,6 +107,13 @@ def repackaged(parts: Parts) -> Tensor:
     return output.mean()
 
 
+def single_frames(parts: Parts) -> Tensor:
+    state = torch.zeros(1, 3, 4)
+    for frame in FRAMES:
+        output, state = parts.batches(frame[:, None], state.detach())
+    return output.mean()
+
+
 def memory(parts: Parts) -> Tensor:
     written = torch.zeros(11, 3, 4)
     for time, frame in enumerate(FRAMES):
@@ -156,6 +164,7 @@ def two_deep(parts: Parts) -> Tensor:
         (by_hand, "Parts", 8.0),
         (pair, "pair", 9.0),
         (repackaged, "layer", 8.0),
+        (single_frames, "batches", 8.0),
         (memory, "cell", 9.0),
         (read_out, "cell", 9.0),
     ],
@@ -243,6 +252,31 @@ def attends_over_chunks(parts: Parts) -> Tensor:
     return loss
 
 
+def batches_over_chunks(parts: Parts) -> Tensor:
+    loss, state = torch.zeros(()), torch.zeros(1, 3, 4)
+    for chunk in FRAMES.split(2):
+        output, state = parts.batches(chunk.transpose(0, 1), state.detach())
+        loss = loss + output.mean()
+    return loss
+
+
+def packed_over_chunks(parts: Parts) -> Tensor:
+    loss, state = torch.zeros(()), torch.zeros(1, 3, 4)
+    for chunk in FRAMES.split(2):
+        packed = nn.utils.rnn.pack_padded_sequence(chunk, torch.tensor([2, 2, 1]))
+        output, state = parts.forwards(packed, state.detach())
+        loss = loss + output.data.mean()
+    return loss
+
+
+def scaled(parts: Parts) -> Tensor:
+    state = torch.zeros(3, 4)
+    for frame in FRAMES:
+        state = parts.cell(frame, state)
+        state = state / state.norm().detach()
+    return state.mean()
+
+
 def logged(parts: Parts) -> Tensor:
     state, loss, sums = torch.zeros(3, 4), torch.zeros(()), torch.zeros(())
     for frame in FRAMES:
@@ -328,6 +362,9 @@ NEAR_MISSES = [
     chunks(10),
     layers_over_chunks,
     attends_over_chunks,
+    batches_over_chunks,
+    packed_over_chunks,
+    scaled,
     logged,
     partly,
     residual,

@@ -125,12 +125,27 @@ def test_a_function_that_cuts_is_called_before_the_loop(rewrite) -> None:
     text = HELPER + looped("h = repackage(h)", "h = cell(x, h)")
     after = HELPER + looped("h = cell(x, h)", before="h = repackage(h)")
     assert kept(rewrite, text) == after.lstrip()
+    elsewhere = "def check(h):\n    for x in xs:\n        h = repackage(h)\n\n\n"
+    assert kept(rewrite, elsewhere + text, mark="h.detach()") == elsewhere + after
     again = HELPER + looped("h = repackage(h)", "h = cell(x, h)", before="h = repackage(h)")
     assert kept(rewrite, again) == after.lstrip()
 
 
+def test_the_backward_pass_may_be_made_by_another_function(rewrite) -> None:
+    head, line = "def run(h, chunk):\n", "    for x in chunk:\n"
+    text = f"{HELPER}{head}{line}        h = repackage(h)\n        h = cell(x, h)\n    return h\n"
+    after = f"{HELPER}{head}    h = repackage(h)\n{line}        h = cell(x, h)\n    return h\n"
+    assert kept(rewrite, text) == after.lstrip()
+
+
 @pytest.mark.parametrize(
-    "line", ["h = cell(x, repackage(h))", "h = repackage(g)", "g = repackage(h)"]
+    "line",
+    [
+        "h = cell(x, repackage(h))",
+        "h = repackage(g)",
+        "g = repackage(h)",
+        "h = repackage(h)\n        h = repackage(h)",
+    ],
 )
 def test_a_function_that_cuts_something_else_stays(rewrite, line) -> None:
     with pytest.raises(Unwritable):
