@@ -17,6 +17,7 @@ from remedies.source import (
     returns,
     sampling,
     shapes,
+    states,
     steps,
     terms,
 )
@@ -142,6 +143,11 @@ class Source(Files):
         """Give the two sides of the losses at these lines the same shape."""
         for place in places:
             shapes.align(*self.place(place))
+
+    def copy_states(self, places: Iterable[str]) -> None:
+        """Copy the states of models that these lines take."""
+        for place in places:
+            states.copy_state(*self.place(place))
 
     def autocast_instead(self, place: str) -> None:
         """Leave a model in float32 that is cast at a line, and compute it under autocast."""
