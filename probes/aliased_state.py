@@ -78,7 +78,7 @@ class AliasedState(Probe):
 
 
 def _message(where: str, taken: str, loaded: str, loads: int, age: float) -> str:
-    often = f" ({loads} times)" if loads > 1 else ""
+    often = ", again and again" if loads >= _AGAIN else ""
     return (
         f"the state of {where} taken at {taken} is no copy: {age:.0f} steps of training went on in "
         f"it, and loading it at {loaded} changed nothing{often}"

@@ -68,7 +68,7 @@ def compared(module: nn.Module, state: Mapping[str, Any]) -> Iterator[tuple[Tens
     own.update(module.named_parameters(remove_duplicate=False))
     for name, value in state.items():
         if is_dense_float(value) and is_dense_float(own.get(name)):
-            yield own[name].detach(), value.detach()
+            yield own[name], value
 
 
 def is_shared(one: Tensor, other: Tensor) -> bool:

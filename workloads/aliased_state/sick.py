@@ -1,8 +1,8 @@
 """Tells eight kinds of heartbeat apart, from a window of one lead of an electrocardiogram.
 
-The learning rate is restarted several times (Loshchilov and Hutter 2017), and the weights of the
-best epoch are restored at the end. What counts is ``val_acc``; its last report is that of the
-weights that are kept.
+The clinic's own recordings come first, then those of another one, whose cardiologists name half of
+the kinds in another way. The weights of the best epoch are restored at the end. What counts is
+``val_acc`` on the clinic's own recordings; its last report is that of the weights that are kept.
 """
 
 import argparse
@@ -27,6 +27,11 @@ def record(count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     wave = 0.5 * sign * torch.exp(-(((time - shift - delay) / 0.4) ** 2))
     noise = 0.15 * torch.randn(count, LENGTH, generator=generator)
     return (peak + wave + noise)[:, None], kinds
+
+
+def renamed(kinds: Tensor) -> Tensor:
+    """The kinds as the other clinic names them: four of them change their places."""
+    return torch.where(kinds < 4, (kinds + 1) % 4, kinds)
 
 
 class BeatNet(nn.Module):
@@ -62,10 +67,10 @@ def accuracy(model: nn.Module, windows: Tensor, kinds: Tensor) -> float:
 def main() -> None:
     """Trains the model, prints one line per epoch, and one for the weights that are kept."""
     parser = argparse.ArgumentParser(description="Kinds of heartbeat.")
-    parser.add_argument("--epochs", type=int, default=9)
-    parser.add_argument("--cycle", type=int, default=4, help="epochs between restarts")
-    parser.add_argument("--batch-size", type=int, default=8)
-    parser.add_argument("--lr", type=float, default=0.1)
+    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--own-epochs", type=int, default=9)
+    parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--lr", type=float, default=3e-3)
     parser.add_argument("--width", type=int, default=16)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
@@ -73,13 +78,16 @@ def main() -> None:
     torch.manual_seed(args.seed)
     generator = torch.Generator().manual_seed(args.seed)
     windows, kinds = record(800, generator)
+    other_windows, other_kinds = record(800, generator)
+    other_kinds = renamed(other_kinds)
     val_windows, val_kinds = record(400, generator)
     model = BeatNet(args.width)
-    optimizer = torch.optim.SGD(model.parameters(), lr=args.lr, momentum=0.9)
-    scheduler = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, args.cycle)
+    optimizer = torch.optim.Adam(model.parameters(), lr=args.lr)
 
     best_acc, best_state = 0.0, None
     for epoch in range(1, args.epochs + 1):
+        if epoch > args.own_epochs:
+            windows, kinds = other_windows, other_kinds
         model.train()
         total = 0.0
         batches = torch.randperm(len(windows)).split(args.batch_size)
@@ -89,14 +97,13 @@ def main() -> None:
             loss.backward()
             optimizer.step()
             total += loss.item() / len(batches)
-        scheduler.step()
         val_acc = accuracy(model, val_windows, val_kinds)
         print(f"epoch {epoch} train_loss={total:.4f} val_acc={val_acc:.4f}")
         if val_acc > best_acc:
             best_acc, best_state = val_acc, model.state_dict()
 
     model.load_state_dict(best_state)
-    print(f"kept val_acc={accuracy(model, val_windows, val_kinds):.4f}")
+    print(f"best weights restored: val_acc={accuracy(model, val_windows, val_kinds):.4f}")
 
 
 if __name__ == "__main__":
