@@ -260,3 +260,52 @@ def test_a_method_of_the_users_own_and_what_cannot_be_compared_do_no_harm() -> N
         odd.load_state_dict(best)
 
     assert only(observe(program))[0] == "Odd"
+
+
+def test_a_state_that_keeps_the_variables_is_no_kept_state() -> None:
+    def program(model: nn.Module) -> None:
+        state = model.state_dict(keep_vars=True)
+        train(model)
+        model.load_state_dict(state)
+
+    assert not observe(program).places("state.idle")
+
+
+def test_no_more_than_some_loads_of_a_line_are_told() -> None:
+    def program(model: nn.Module) -> None:
+        train(model)
+        state = model.state_dict()
+        train(model)
+        for _ in range(100):
+            model.load_state_dict(state)
+
+    trace = observe(program)
+    (place,) = trace.places("state.idle")
+    assert len(trace.signal("train", place, "state.idle")) == 64
+
+
+def test_a_model_that_is_not_known_is_left_out() -> None:
+    def program(model: nn.Module) -> None:
+        train(model)
+        other = nn.Linear(3, 3)
+        state = other.state_dict()
+        train(model)
+        with torch.no_grad():
+            other.weight += 1
+        other.load_state_dict(state)
+
+    assert not observe(program).places("state.idle")
+
+
+def test_only_what_happens_since_the_last_load_is_mixed() -> None:
+    def program(model: nn.Module) -> None:
+        held = model.state_dict()
+        train(model)
+        model.load_state_dict(copy.deepcopy(model.state_dict()))
+        train(model)
+        passing = model.state_dict()
+        del passing
+        model.load_state_dict({key: value + 1 for key, value in held.items()})
+
+    trace = observe(program)
+    assert sum(len(s) for (_, _, name), s in trace.signals.items() if name == "state.idle") == 1
