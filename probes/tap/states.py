@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from probes.tap.guard import quietly
 from probes.tap.kept_states import KeptState, compared, is_same, is_shared, sample_of
@@ -72,13 +72,12 @@ class StateWatch:
             return
         with unrecorded():
             sample = sample_of(module)
-            own = [value for mine, value in compared(module, state) if is_shared(mine, value)]
-        if sample is None or not own:
+        if sample is None:
             return
+        given = [weakref.ref(value) for value in state.values() if isinstance(value, Tensor)]
         history = self._known.setdefault(module, _History())
         kept = [each for each in history.kept if each.held][-_MOST_KEPT:]
-        taken = KeptState(line, self._step(), history.loads, list(map(weakref.ref, own)), sample)
-        history.kept = [*kept, taken]
+        history.kept = [*kept, KeptState(line, self._step(), history.loads, given, sample)]
 
     @quietly
     def _loaded(
