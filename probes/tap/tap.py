@@ -44,6 +44,7 @@ from probes.tap.rounding import CastWatch
 from probes.tap.scale import ScaleWatch
 from probes.tap.settings import SettingsWatch
 from probes.tap.spread import SpreadWatch
+from probes.tap.states import StateWatch
 from probes.tap.statistics import Collector
 from probes.tap.transforms import outside_transforms
 from probes.tap.updates import UpdateWatch
@@ -143,6 +144,7 @@ class Tap:
         self.averages = AverageWatch(
             self.tree, sources, self.forward, self.lifecycle.blocks, self.calls, self._collector
         )
+        self._states = StateWatch(self.tree, sources, self._collector, lambda: self.step)
         self._watches: tuple[Watch, ...] = (
             self.forward,
             self.losses,
@@ -190,6 +192,7 @@ class Tap:
             self.lifecycle.install(),
             self.frozen.install(),
             self.averages.install(),
+            self._states.install(),
             wrap(Optimizer, "__init__", after=self._after_optimizer_made),
             wrap(nn.Module, "train", before=self._before_mode),
             register_optimizer_step_pre_hook(self._before_step).remove,

@@ -14,6 +14,7 @@ def wrap(
     name: str,
     before: Callable[..., None] | None = None,
     after: Callable[..., None] | None = None,
+    gave: Callable[..., None] | None = None,
 ) -> Callable[[], None]:
     """Replace ``owner.name`` by itself with something called around it.
 
@@ -22,6 +23,7 @@ def wrap(
         name: Name of the method or function.
         before: Called with the same arguments, first.
         after: Called with the first argument alone, afterwards.
+        gave: Called with the result and the same arguments, last.
 
     Returns:
         What puts the original back.
@@ -37,6 +39,8 @@ def wrap(
         result = original(*args, **kwargs)
         if after is not None:
             after(args[0])
+        if gave is not None:
+            gave(result, *args, **kwargs)
         return result
 
     setattr(owner, name, wrapped)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import sys
 from collections.abc import Iterator
 
 import libcst as cst
@@ -38,6 +40,44 @@ def import_beside(file: SourceFile, name: str, wanted: str) -> None:
     if taken:
         raise Unwritable(f"{wanted} is another thing in {file.path}")
     file.edit(places[0], lambda place: _extended(place, wanted))
+
+
+def import_module(file: SourceFile, name: str) -> None:
+    """Import a module of the standard library at the top of a file, in the order of the alphabet.
+
+    Raises:
+        Unwritable: Its name is another thing in the file, or nothing is imported at its top.
+    """
+    if file.mentions(name):
+        raise Unwritable(f"{name} is another thing in {file.path}")
+    lines = [
+        line
+        for line in file.tree.body
+        if isinstance(line, cst.SimpleStatementLine)
+        and isinstance(line.body[0], cst.Import | cst.ImportFrom)
+        and file.code(line.body[0]).partition(" import")[0] != "from __future__"
+    ]
+    if not lines:
+        raise Unwritable(f"it is not clear where {name} can be imported")
+    first = lines[0]
+    new = cst.SimpleStatementLine([cst.Import([cst.ImportAlias(cst.Name(name))])])
+    group = [first, *itertools.takewhile(lambda line: not line.leading_lines, lines[1:])]
+    before = [line for line in group if file.code(line.body[0]) < f"import {name}"]
+    before = [line for line in before if isinstance(line.body[0], cst.Import)]
+    if before:
+        file.edit(before[-1], lambda line: cst.FlattenSentinel([line, new]))
+        return
+    apart = [] if _is_standard(file, first) else [cst.EmptyLine(indent=False)]
+    above = new.with_changes(leading_lines=first.leading_lines)
+    file.edit(
+        first, lambda line: cst.FlattenSentinel([above, line.with_changes(leading_lines=apart)])
+    )
+
+
+def _is_standard(file: SourceFile, line: cst.SimpleStatementLine) -> bool:
+    """Whether a line imports of the standard library."""
+    package = file.code(line.body[0]).split()[1].partition(".")[0]
+    return package.rstrip(",;") in sys.stdlib_module_names
 
 
 def functional_name(file: SourceFile) -> str:

@@ -21,6 +21,7 @@ from remedies.source import (
     sampling,
     schedules,
     shapes,
+    states,
     steps,
     terms,
 )
@@ -162,6 +163,11 @@ class Source(Files):
         """Have a copy that is updated at these lines take over the buffers of its model, too."""
         self.open_all()
         buffers.copy_along([self.place(place) for place in places], self.files)
+
+    def copy_states(self, places: Iterable[str]) -> None:
+        """Copy the states of models that these lines take."""
+        for place in places:
+            states.copy_state(*self.place(place))
 
     def autocast_instead(self, place: str) -> None:
         """Leave a model in float32 that is cast at a line, and compute it under autocast."""

@@ -391,6 +391,23 @@ def averages_that_are_evaluated() -> nn.Module:
     return nn.ModuleList([model, average, other])
 
 
+def states_kept_and_mixed() -> nn.Module:
+    torch.manual_seed(12)
+    model = nn.Sequential(nn.Linear(3, 6), nn.BatchNorm1d(6), nn.Dropout(0.1), nn.Linear(6, 1))
+    best = model.state_dict()
+    for number in range(5):
+        start = model.state_dict() if number % 2 else copy.deepcopy(model.state_dict())
+        optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+        for _ in range(6):
+            optimizer.zero_grad()
+            model(torch.randn(8, 3)).square().mean().backward()
+            optimizer.step()
+        end = model.state_dict(keep_vars=number == 3)
+        model.load_state_dict({key: (start[key] + end[key]) / 2 for key in start})
+    model.load_state_dict(best)
+    return model
+
+
 PROGRAMS = [
     mlp_with_dropout,
     batch_norm_cnn_with_evaluation,
@@ -409,6 +426,7 @@ PROGRAMS = [
     recurrent_with_touchy_functions,
     weights_in_half_precision,
     averages_that_are_evaluated,
+    states_kept_and_mixed,
 ]
 
 
@@ -431,6 +449,8 @@ def test_everything_is_put_back() -> None:
     places = [
         (nn.Module, "__init__"),
         (nn.Module, "train"),
+        (nn.Module, "state_dict"),
+        (nn.Module, "load_state_dict"),
         (torch.optim.Optimizer, "__init__"),
         (torch.autograd, "backward"),
         (torch.autograd, "grad"),
