@@ -56,6 +56,7 @@ def test_what_the_line_takes_is_a_copy(treat) -> None:
     assert [event["target"] for event in trace.applied] == [
         f"Sequential@{line('first = model.state_dict()')}"
     ]
+    assert [event["detail"] for event in trace.applied] == ["9 tensors copied"]
     assert model.metadata is not None
 
 

@@ -36,8 +36,8 @@ def test_the_bundled_script_becomes_the_healthy_one(rewrite, bundled) -> None:
             "copy.deepcopy",
         ),
         (
-            "from pathlib import Path\n\nimport torch\n",
-            "import copy\nfrom pathlib import Path\n\nimport torch\n",
+            "from pathlib import Path\n\nimport attention\nimport torch\n",
+            "import copy\nfrom pathlib import Path\n\nimport attention\nimport torch\n",
             "copy.deepcopy",
         ),
     ],
