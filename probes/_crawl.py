@@ -8,7 +8,8 @@ from probes import _harm, _knowledge, _optimizers, _series
 from probes.objective import Objective
 from probes.trace import Trace
 
-_HARDLY = 0.1
+HARDLY = 0.1
+"""Way of a weight matrix, in units of its own norm, below which it stands still."""
 STEADY = 0.1
 _NOT_TRIED = 0.01
 _FEWEST_STEPS = 20
@@ -37,7 +38,7 @@ class Crawl:
     @property
     def severity(self) -> float:
         """From 0.5 at a tenth of the norm, or more, to 1 at a thousandth."""
-        return min(1.0, 0.5 + 0.25 * max(0.0, -_series.log_ratio(self.path, _HARDLY)) / 2.3)
+        return min(1.0, 0.5 + 0.25 * max(0.0, -_series.log_ratio(self.path, HARDLY)) / 2.3)
 
     @property
     def missing(self) -> float:
@@ -74,7 +75,7 @@ def crawl(trace: Trace, metric: Objective | None) -> Crawl | None:
     line, share = _optimizers.clipped_to(trace)
     clipped = line if share <= _TIGHT else ""
     proportional = "SGD" in trace.optimizers[where].type
-    far = _USUAL_PATH if clipped and proportional else _HARDLY
+    far = _USUAL_PATH if clipped and proportional else HARDLY
     not_tried = found[where] < _NOT_TRIED and _knowledge.knows_nothing(trace)
     if found[where] >= far or (steady < STEADY and not not_tried):
         return None

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from probes import _harm, _knowledge, _optimizers
+from probes import _crawl, _harm, _knowledge, _optimizers
 from probes.base import Probe
 from probes.objective import Objective
 from probes.symptom import ALARM, Symptom
 from probes.trace import Trace
 
 _RATIO = 1e-3
-_STILL = 0.1
 _STEADY = 0.1
 _FEWEST_STEPS = 20
 
@@ -62,7 +61,7 @@ class GroupRateMismatch(Probe):
             highest = max(r for w, r in rates.items() if _owner(w) == _owner(where))
             path = _optimizers.longest_path(trace, where)
             steady = _optimizers.steadiness(trace, where)
-            if path is None or path >= _STILL or steady is None:
+            if path is None or path >= _crawl.HARDLY or steady is None:
                 continue
             if steady < _STEADY and not _knowledge.knows_nothing(trace):
                 continue
