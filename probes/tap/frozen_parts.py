@@ -58,12 +58,12 @@ def _below(
         yield from _below(tree, child, trained, names)
 
 
-def sample_of(parameter: Tensor) -> Tensor | None:
+def sample_of(parameter: Tensor, most: int = _SAMPLED) -> Tensor | None:
     """Some elements of a parameter, always the same ones; None where they cannot be read."""
     if not is_dense_float(parameter):
         return None
     flat = parameter.detach().reshape(-1)
-    return flat[:: max(1, flat.numel() // _SAMPLED)][:_SAMPLED].float().clone()
+    return flat[:: max(1, flat.numel() // most)][:most].float().clone()
 
 
 def distance(pairs: Iterable[tuple[Tensor, Tensor]]) -> Tensor | float:

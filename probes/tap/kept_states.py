@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from probes.tap.dense import is_dense_float
+from probes.tap.frozen_parts import sample_of
+from probes.tap.twins import some
 
 _LOOKED_AT = 16
 _ELEMENTS = 16
@@ -46,20 +48,16 @@ class KeptState:
 
     def has_changed(self, module: nn.Module) -> bool:
         """Whether the module's trained values are others by now."""
-        now = sample_of(module)
+        now = sample_of_module(module)
         return now is not None and not torch.equal(now, self.sample)
 
 
-def sample_of(module: nn.Module) -> Tensor | None:
+def sample_of_module(module: nn.Module) -> Tensor | None:
     """Some trained values of a module, always the same ones; None where there are none."""
     trained = [p for p in module.parameters() if p.requires_grad and is_dense_float(p)]
-    stride = -(-len(trained) // _LOOKED_AT)
-    pieces = []
-    for parameter in trained[:: stride or 1]:
-        flat = parameter.detach().reshape(-1)
-        piece = flat[:: max(1, flat.numel() // _ELEMENTS)][:_ELEMENTS]
-        pieces.append(piece.to(trained[0].device, torch.float32))
-    return torch.cat(pieces) if pieces else None
+    pieces = [sample_of(parameter, _ELEMENTS) for parameter in some(trained, _LOOKED_AT)]
+    known = [piece.to(trained[0].device) for piece in pieces if piece is not None]
+    return torch.cat(known) if known else None
 
 
 def compared(module: nn.Module, state: Mapping[str, Any]) -> Iterator[tuple[Tensor, Tensor]]:

@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from probes.tap.guard import quietly
-from probes.tap.kept_states import KeptState, compared, is_same, is_shared, sample_of
+from probes.tap.kept_states import KeptState, compared, is_same, is_shared, sample_of_module
 from probes.tap.locate import Sources
 from probes.tap.modules import ModuleTree
 from probes.tap.statistics import Collector
@@ -71,7 +71,7 @@ class StateWatch:
         if args or kwargs.get("destination") is not None or kwargs.get("keep_vars") or not line:
             return
         with unrecorded():
-            sample = sample_of(module)
+            sample = sample_of_module(module)
         if sample is None:
             return
         given = [weakref.ref(value) for value in state.values() if isinstance(value, Tensor)]

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from probes.tap.kept_states import compared, is_same, is_shared, sample_of
+from probes.tap.kept_states import compared, is_same, is_shared, sample_of_module
 
 SQUARE = torch.arange(9.0).reshape(3, 3)
 
@@ -38,17 +38,17 @@ def test_what_is_no_number_is_the_same_in_the_same_memory() -> None:
 
 def test_a_sample_is_of_every_part_and_stays_as_it_was() -> None:
     model = nn.Sequential(*(nn.Linear(300, 4) for _ in range(3)))
-    before = sample_of(model)
+    before = sample_of_module(model)
     assert before is not None and len(before) == 3 * (16 + 4)
     with torch.no_grad():
         model[2].bias += 1
-    now = sample_of(model)
+    now = sample_of_module(model)
     assert now is not None and not torch.equal(now, before)
 
 
 def test_there_is_no_sample_of_what_is_not_trained() -> None:
-    assert sample_of(nn.Linear(3, 2).requires_grad_(False)) is None
-    assert sample_of(nn.ReLU()) is None
+    assert sample_of_module(nn.Linear(3, 2).requires_grad_(False)) is None
+    assert sample_of_module(nn.ReLU()) is None
 
 
 def test_values_are_compared_by_name_shared_ones_too() -> None:
