@@ -15,7 +15,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from probes.tap.calls import CallLog
-from probes.tap.locate import Sources
+from probes.tap.locate import Sources, first_argument
 from probes.tap.modules import ModuleTree
 from probes.tap.parity import Call, Parity, gradients_aside, measure, nobody_watching
 from probes.tap.restore import Restorer
@@ -155,7 +155,7 @@ class CheckpointWatch:
         """Where a segment is; None where its module has no name yet."""
         frames = self._sources.stack()
         line = self._sources.place(frames[0].f_code, frames[0].f_lineno) if frames else ""
-        owners = [frame.f_locals.get(next(iter(frame.f_code.co_varnames), "")) for frame in frames]
+        owners = [first_argument(frame) for frame in frames]
         modules = [m for m in (*_holders(function), *owners) if isinstance(m, nn.Module)]
         names = [name for module in modules if (name := self._tree.name(module)) is not None]
         return None if modules and not names else f"{names[0] if names else ''}@{line}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,8 @@ _ALIKE = 0.5
 _GAP = 2.0
 """A code is half of them at least, and so much farther than all that is not the code."""
 _MOST_VALUES = 4096
+_AT_ONCE = 2**18
+"""Values that are taken apart together: what is computed of them is several times their size."""
 _FEWEST_VALUES = 8
 """Values of each feature from which on their spread says something of it, and not of chance."""
 
@@ -108,33 +110,55 @@ def input_statistics(values: Tensor) -> dict[str, Tensor]:
         the feature that has them or, before all, those that are not finite; ``input.code``, the
         one number that all outlying values are, if they are.
     """
-    finite = values.isfinite()
-    count = finite.sum(0).clamp_min(1)
-    kept = torch.where(finite, values, 0.0).double()
-    means = kept.sum(0) / count
-    squares = kept.square().sum(0) / count
+    width = max(1, _AT_ONCE // len(values))
+    parts = [_sums(part) for part in torch.split(values, width, dim=1)]
+    known, total, squared, apart = (torch.cat(rows) for rows in list(zip(*parts, strict=True))[:4])
+    codes = torch.cat([part.codes for part in parts])
+    count = known.clamp_min(1)
+    means, squares = total / count, squared / count
     deviations = (squares - means.square()).clamp_min(0).sqrt()
     varied = deviations > 1e-4 * deviations.amax()
     least = torch.where(varied, deviations, torch.inf).amin()
-    mean = kept.sum() / finite.sum().clamp_min(1)
-    square = kept.square().sum() / finite.sum().clamp_min(1)
-    apart = outlying(values)
-    shares = apart.double().mean(0)
-    many = values.shape[0] >= _FEWEST_VALUES
+    mean = total.sum() / known.sum().clamp_min(1)
+    square = squared.sum() / known.sum().clamp_min(1)
+    shares, missing = apart / len(values), 1 - known / len(values)
+    many = len(values) >= _FEWEST_VALUES
     found = {
         "input.mean": mean,
         "input.std": (square - mean**2).clamp_min(0).sqrt(),
         "input.rms": square.sqrt(),
-        "input.missing": 1 - finite.double().mean(),
+        "input.missing": missing.mean(),
         "input.largest": squares.amax().sqrt(),
         "input.spread": torch.where(varied.any() & many, deviations.amax() / least, 1.0),
         "input.outlying": shares.amax(),
-        "input.column": (shares + 2 * (~finite).double().mean(0)).argmax(),
+        "input.column": (shares + 2 * missing).argmax(),
     }
-    codes = values[apart]
     if codes.numel() and bool((codes == codes[0]).all()):
         found["input.code"] = codes[0]
     return found
+
+
+class _Sums(NamedTuple):
+    """Of some features: what is finite, its sums, and how much of it is `outlying`."""
+
+    known: Tensor
+    total: Tensor
+    squared: Tensor
+    apart: Tensor
+    codes: Tensor
+
+
+def _sums(values: Tensor) -> _Sums:
+    finite = values.isfinite()
+    kept = torch.where(finite, values, 0.0).double()
+    apart = outlying(values)
+    return _Sums(
+        known=finite.double().sum(0),
+        total=kept.sum(0),
+        squared=kept.square_().sum(0),
+        apart=apart.double().sum(0),
+        codes=torch.unique(values[apart]),
+    )
 
 
 def outlying(values: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import linecache
 import os
 import sys
@@ -9,11 +10,14 @@ import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 from types import CodeType, FrameType
+from typing import Any
 
 from torch import Tensor
 
 _LARGEST = 1000
 """Items of a collection that names are looked for in."""
+_HELD_HERE = 4
+"""References to what a frame keeps: its own, two variables', and that of the call that counts."""
 
 
 class Sources:
@@ -71,7 +75,7 @@ class Sources:
         """Names of the trained tensors among the variables at work, by identity."""
         found: dict[int, str] = {}
         for frame in self.stack():
-            for name, value in list(frame.f_locals.items()):
+            for name, value in variables(frame).items():
                 for path, item in _items(name, value):
                     if isinstance(item, Tensor) and item.is_leaf:
                         found.setdefault(id(item), path)
@@ -84,6 +88,34 @@ class Sources:
     def text(self, code: CodeType, line: int) -> str:
         """The text of a line, stripped."""
         return linecache.getline(code.co_filename, line).strip()
+
+
+def variables(frame: FrameType) -> dict[str, Any]:
+    """The variables of a function at work, or of a module, which are not held by asking.
+
+    Up to Python 3.12 a frame keeps the mapping that it is asked for, and so everything that was
+    in its variables (a batch, the last logits), until the function ends or it is asked again.
+    """
+    kept = frame.f_locals
+    found = dict(kept)
+    _let_go(frame, kept)
+    return found
+
+
+def first_argument(frame: FrameType) -> Any:
+    """What the function was called with first, a method with its object; None without any."""
+    if not frame.f_code.co_argcount:
+        return None
+    kept = frame.f_locals
+    found = kept.get(frame.f_code.co_varnames[0])
+    _let_go(frame, kept)
+    return found
+
+
+def _let_go(frame: FrameType, kept: dict[str, Any]) -> None:
+    if sys.version_info < (3, 13) and frame.f_code.co_flags & inspect.CO_OPTIMIZED:
+        if sys.getrefcount(kept) == _HELD_HERE:  # Else the program has it, too, by locals().
+            kept.clear()
 
 
 def _items(name: str, value: object) -> list[tuple[str, object]]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from probes.tap.calls import CallLog
 from probes.tap.locate import Sources
 from probes.tap.scalars import ScalarLog
-from probes.tap.statistics import Collector
+from probes.tap.statistics import Collector, dot
 from probes.tap.steadiness import Steadiness
 from probes.tap.terms import LossTerm, TermNames, term_gradients
 from probes.tap.transforms import bare, outside_transforms
@@ -138,7 +138,7 @@ class LossWatch:
         shared = {
             key for a, b in itertools.combinations(gradients, 2) for key in a.keys() & b.keys()
         }
-        norms = [_dot(gradient, gradient, shared).sqrt() for gradient in gradients]
+        norms = [_common(gradient, gradient, shared).sqrt() for gradient in gradients]
         total = torch.stack(norms).sum()
         for term, weight, norm, gradient in zip(terms, weights, norms, gradients, strict=True):
             found: dict[str, Tensor | float] = {
@@ -158,7 +158,7 @@ class LossWatch:
                 found["term.elements"] = float(term.scalars[0].elements)
             self._collector.add("train", term.name, found)
         for (a, one), (b, other) in itertools.combinations(enumerate(gradients), 2):
-            cosine = _dot(one, other, shared) / (norms[a] * norms[b])
+            cosine = _common(one, other, shared) / (norms[a] * norms[b])
             pair = f"{terms[a].name}|{terms[b].name}"
             self._collector.add("train", pair, {"term.cosine": cosine})
 
@@ -167,6 +167,6 @@ def _is_scalar(loss: Any) -> bool:
     return isinstance(loss, Tensor) and loss.numel() == 1
 
 
-def _dot(one: dict[int, Tensor], other: dict[int, Tensor], keys: set[int]) -> Tensor:
-    products = [(one[k].float() * other[k].float()).sum() for k in keys if k in one and k in other]
+def _common(one: dict[int, Tensor], other: dict[int, Tensor], keys: set[int]) -> Tensor:
+    products = [dot(one[k], other[k]) for k in keys if k in one and k in other]
     return torch.stack(products).sum() if products else torch.zeros(())

@@ -8,7 +8,7 @@ from types import FrameType
 
 from torch import Tensor, nn
 
-from probes.tap.locate import Sources
+from probes.tap.locate import Sources, first_argument
 from probes.tap.wrap import wrap
 from probes.trace import Event
 
@@ -169,10 +169,7 @@ class ModuleTree:
 
 
 def _is_constructor_of(frame: FrameType, module: nn.Module) -> bool:
-    code = frame.f_code
-    if code.co_name != "__init__" or not code.co_varnames:
-        return False
-    return frame.f_locals.get(code.co_varnames[0]) is module
+    return frame.f_code.co_name == "__init__" and first_argument(frame) is module
 
 
 def has_running_statistics(module: nn.Module) -> bool:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import Node
 
 from probes.tap.draws import Addition
-from probes.tap.locate import Sources
+from probes.tap.locate import Sources, first_argument
 from probes.tap.modules import ModuleTree
 from probes.trace import Phase
 
@@ -63,10 +63,9 @@ class NoisePlaces:
 
 def module_at_work(tree: ModuleTree) -> nn.Module | None:
     """The innermost module with a name and a method at work."""
-    frame: FrameType | None = sys._getframe()
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        code = frame.f_code
-        owner = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
+        owner = first_argument(frame)
         if isinstance(owner, nn.Module) and tree.name(owner) is not None:
             return owner
         frame = frame.f_back

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from probes.facts import LoopInfo
-from probes.tap.locate import Sources
+from probes.tap.locate import Sources, variables
 from probes.trace import Event
 
 
@@ -108,9 +108,10 @@ def held_by(optimizer: Optimizer) -> list[Tensor]:
 
 def _variable(frame: FrameType, value: Any) -> str | None:
     """The name that holds a value: a local variable, or an attribute of ``self``."""
-    for name, local in list(frame.f_locals.items()):
+    local_variables = variables(frame)
+    for name, local in local_variables.items():
         if local is value and name != "self":
             return name
-    owner = frame.f_locals.get("self")
+    owner = local_variables.get("self")
     attributes = getattr(owner, "__dict__", None) or {}
     return next((name for name, held in list(attributes.items()) if held is value), None)

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from probes.tap.locate import Sources
+from probes.tap.locate import Sources, variables
 from probes.tap.modules import ModuleTree
 from probes.trace import Event
 
@@ -87,7 +87,7 @@ class Owners:
 
     def _variable(self, parameter: Tensor) -> str | None:
         for frame in self._sources.stack():
-            for name, value in list(frame.f_locals.items()):
+            for name, value in variables(frame).items():
                 if value is parameter:
                     return name
                 if any(held is parameter for _, held in _items(value)):

@@ -58,7 +58,7 @@ class Priors:
         tally.seen += here
         known = tally.seen >= _FEWEST_SEEN
         shares = tally.seen / tally.seen.sum()
-        adjusted = torch.where(known, scores - shares.log(), -torch.inf)
+        adjusted = (scores - shares.log()).masked_fill_(~known, -torch.inf)
         plain, fair = (rows.argmax(1) == labels for rows in (scores, adjusted))
         tally.recent = _KEPT * tally.recent + here
         tally.plain = _KEPT * tally.plain + _count(labels, plain, width)

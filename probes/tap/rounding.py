@@ -64,16 +64,15 @@ def rounds_to_nearest(optimizer: Optimizer) -> bool:
     return str(getattr(type(optimizer).step, "__module__", "")).startswith("torch.optim.")
 
 
-def lost_share(then: Tensor, now: Tensor, gradient: Tensor) -> Tensor:
+def lost_share(change: Tensor, gradient: Tensor) -> Tensor:
     """Which share of a gradient is that of elements that a step left exactly as they were.
 
     Args:
-        then: A parameter before the step.
-        now: The same after it.
+        change: What the step added to a parameter.
         gradient: Its gradient. Elements count by its size: of none, not at all.
 
     Returns:
         The share, a scalar; not a number without a gradient.
     """
     sizes = gradient.float().abs()
-    return (sizes * (now == then)).sum() / sizes.sum()
+    return (sizes * (change == 0)).sum() / sizes.sum()

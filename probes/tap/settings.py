@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from probes.tap.locate import Sources
+from probes.tap.locate import Sources, variables
 from probes.tap.statistics import Collector
 from probes.tap.steadiness import Steadiness
 from probes.tap.unrecorded import unrecorded
@@ -64,7 +64,7 @@ class SettingsWatch:
     def _maker(self, optimizer: Optimizer) -> str | None:
         """The innermost line of the user's that is not of the optimizer's own class."""
         for frame in self._sources.stack():
-            if frame.f_locals.get("self") is not optimizer:
+            if variables(frame).get("self") is not optimizer:
                 return self._sources.place(frame.f_code, frame.f_lineno)
         return None
 

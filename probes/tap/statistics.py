@@ -13,7 +13,8 @@ from probes.tap.transforms import bare
 from probes.trace import Event, Phase
 
 _MOST_VALUES = 2**14
-"""Of one output: as many as tell a standard deviation to less than one percent."""
+"""Of one output or parameter: as many as tell a standard deviation to less than one percent, or to
+two where the kurtosis is 25. Large models have no room for further copies of their weights."""
 
 
 def first_tensor(value: object) -> Tensor | None:
@@ -64,6 +65,31 @@ def root_mean_square(values: Tensor) -> Tensor:
     exact = torch.promote_types(values.dtype, torch.float32)
     norm: Tensor = torch.linalg.vector_norm(values, dtype=exact)
     return norm / math.sqrt(values.numel())
+
+
+def dot(one: Tensor, other: Tensor) -> Tensor:
+    """The sum of the product, without the product itself, which would be as large as they are."""
+    return torch.dot(one.float().flatten(), other.float().flatten())
+
+
+def some_elements(tensor: Tensor) -> Tensor:
+    """Evenly from every row and column of a large tensor; a view where the tensor allows it."""
+    count = tensor.numel()
+    stride = -(-count // _MOST_VALUES)
+    while math.gcd(stride, count) > 1:
+        stride += 1
+    return tensor.reshape(-1)[:: max(1, stride)]
+
+
+def sketch(tensor: Tensor) -> Tensor:
+    """A small tensor flat; of a large one `some_elements`, scaled.
+
+    The dot product of two sketches estimates that of the tensors, which have one shape.
+    """
+    some = some_elements(tensor)
+    if some.numel() == tensor.numel():
+        return some
+    return some.float() * math.sqrt(tensor.numel() / some.numel())
 
 
 def _some_positions(values: Tensor) -> Tensor:

@@ -19,8 +19,9 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import GradientEdge, Node
 
-from probes.tap.locate import Sources
+from probes.tap.locate import Sources, variables
 from probes.tap.scalars import Place, Scalar
+from probes.tap.statistics import sketch
 
 _LINEAR = re.compile(
     r"^(Add|Sub|Neg|Div|Mul|ToCopy|Clone|Alias|View|Reshape|UnsafeView|Squeeze|Unsqueeze|Expand)"
@@ -220,7 +221,7 @@ class TermNames:
 
 
 def _scalar_variables(frame: FrameType) -> Iterator[tuple[str, Tensor]]:
-    for name, value in list(frame.f_locals.items()):
+    for name, value in variables(frame).items():
         items = value.items() if type(value) is dict and len(value) < 100 else ((name, value),)
         for key, item in items:
             if isinstance(item, Tensor) and item.requires_grad and item.numel() == 1:
@@ -233,8 +234,9 @@ def term_gradients(
     """The weight and the weighted gradient of every term. Leaves ``.grad`` and the graph alone.
 
     Returns:
-        For each term the weights of its nodes in the loss (d loss / d node), and its gradient by
-        the identity of the parameter.
+        For each term the weights of its nodes in the loss (d loss / d node), and a `sketch` of its
+        gradient by the identity of the parameter: of all terms together, whole ones would take
+        as many times the memory of the model.
     """
     edges = [edge for term in terms for edge in term.edges]
     factors = list(torch.autograd.grad(loss, edges, retain_graph=True, allow_unused=True))
@@ -259,7 +261,7 @@ def _gradient(weighted: list[tuple[GradientEdge, Tensor]]) -> dict[int, Tensor]:
         allow_unused=True,
     )
     return {
-        id(parameter): gradient
+        id(parameter): sketch(gradient)
         for parameter, gradient in zip(parameters, found, strict=True)
         if gradient is not None and gradient.layout == torch.strided
     }

@@ -2,15 +2,38 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property, reduce
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
 from probes.tap.rounding import HALF, lost_share, rounds_to_nearest
-from probes.tap.statistics import Collector
+from probes.tap.statistics import Collector, dot, some_elements
 from probes.tap.unrecorded import unrecorded
+
+
+@dataclass
+class _Update:
+    """A parameter, what some of its elements were before the step, and their gradient."""
+
+    name: str
+    parameter: Tensor
+    then: Tensor
+    gradient: Tensor
+
+    @cached_property
+    def change(self) -> Tensor:
+        """What the step added, shape (elements,)."""
+        return some_elements(self.parameter.detach()) - self.then
+
+    @property
+    def scale(self) -> float:
+        """Elements for each one that is looked at."""
+        return self.parameter.numel() / self.then.numel()
 
 
 class UpdateWatch:
@@ -22,12 +45,12 @@ class UpdateWatch:
             much the loss of the batch would fall if it went on as its gradient begins. Of those
             in half precision, where an optimizer of torch makes the step, ``update.lost``, the
             share of the gradient that is of elements which did not move; and ``update.elements``,
-            how many there are.
+            how many there are. Of large parameters, what changed is told from some elements.
     """
 
     def __init__(self, collector: Collector) -> None:
         self._collector = collector
-        self._before: list[tuple[str, Tensor, Tensor, Tensor]] = []
+        self._before: list[_Update] = []
         self._rounds = False
 
     @unrecorded()
@@ -40,46 +63,50 @@ class UpdateWatch:
     @unrecorded()
     def look_at(self, pairs: Iterable[tuple[Tensor, Tensor]], names: dict[int, str]) -> None:
         """The same for parameters that are given with their gradients."""
-        kept = [(p, g) for p, g in pairs if g.layout == torch.strided and p.is_floating_point()]
+        kept = [
+            (p, g.detach())
+            for p, g in pairs
+            if g.layout == torch.strided and p.is_floating_point() and p.numel()
+        ]
         if not kept:
             return
-        gradients = torch._foreach_norm([gradient.detach().float() for _, gradient in kept])
-        weights = torch._foreach_norm([parameter.detach().float() for parameter, _ in kept])
+        gradients = _norms([gradient for _, gradient in kept])
+        weights = _norms([parameter.detach() for parameter, _ in kept])
         for number, (parameter, gradient) in enumerate(kept):
             name = names.get(id(parameter), f"parameter#{number}")
             found = {"grad.norm": gradients[number], "weight.norm": weights[number]}
             self._collector.add("train", name, found)
-            self._before.append((name, parameter, parameter.detach().clone(), gradient.detach()))
+            then = some_elements(parameter.detach()).clone()
+            self._before.append(_Update(name, parameter, then, some_elements(gradient)))
 
     @unrecorded()
     def after(self) -> None:
         """Look at what the step changed."""
         if not self._before:
             return
-        changes = [(now.detach() - then).float() for _, now, then, _ in self._before]
-        for (name, *_), norm in zip(self._before, torch._foreach_norm(changes), strict=True):
-            self._collector.add("train", name, {"update.norm": norm})
-        gradients = [gradient.float() for *_, gradient in self._before]
-        products = torch._foreach_mul(changes, gradients)
-        device = products[0].device  # A model may be spread over several.
-        promised = -torch.stack([product.sum().to(device) for product in products]).sum()
+        updates, self._before = self._before, []
+        for update, norm in zip(updates, _norms([u.change for u in updates]), strict=True):
+            found: dict[str, Tensor | float] = {"update.norm": norm * math.sqrt(update.scale)}
+            if self._rounds and update.then.dtype in HALF:
+                found["update.lost"] = lost_share(update.change, update.gradient)
+                found["update.elements"] = float(update.parameter.numel())
+            self._collector.add("train", update.name, found)
+        falls = [-update.scale * dot(update.change, update.gradient) for update in updates]
+        device = falls[0].device  # A model may be spread over several.
+        promised = torch.stack([fall.to(device) for fall in falls]).sum()
         self._collector.add("train", "loss", {"loss.promised": promised})
-        if self._rounds:
-            self._look_at_rounding()
-        self._before = []
-
-    def _look_at_rounding(self) -> None:
-        for name, now, then, gradient in self._before:
-            if then.dtype in HALF:
-                lost = lost_share(then, now.detach(), gradient)
-                self._collector.add("train", name, {"update.lost": lost})
-                self._collector.add("train", name, {"update.elements": float(then.numel())})
 
     @property
     def changed(self) -> bool:
         """Whether a weight is another one than it was."""
-        return any(not torch.equal(now.detach(), then) for _, now, then, _ in self._before)
+        return any(bool(update.change.any()) for update in self._before)
 
     def forget(self) -> None:
         """Let go of the weights."""
         self._before = []
+
+
+def _norms(tensors: list[Tensor]) -> list[Tensor]:
+    """Their Euclidean norms, in a precision that sums of half-precision squares do not overflow."""
+    exact = reduce(torch.promote_types, {tensor.dtype for tensor in tensors}, torch.float32)
+    return list(torch._foreach_norm(tensors, 2, exact))

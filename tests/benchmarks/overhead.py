@@ -16,7 +16,11 @@ line is the median over the repeats, with the spread of the whole loop's ratio i
 - ``cockpit``: the same loop with the economy configuration of Cockpit (``cockpit-for-pytorch``,
   which wants ``setuptools<81``) at every step; nothing where it is not installed, or the model has
   layers that it does not take;
-- ``memory``: the most memory held in the loop beyond that before it, over the bare one's.
+- ``tensors``: the most that tensors take at any time in the loop, the model's own and those of
+  the tap, over the bare one's: what decides whether a model fits on its device. As torch's
+  profiler counts it, in processes of their own;
+- ``process``: MiB by which the process with the tap grows more than the bare one: what is beside
+  tensors is of one size, code of torch that a bare loop has no use for above all.
 
 Times are CPU seconds of the process, so that what else the machine does counts less.
 """
@@ -24,12 +28,15 @@ Times are CPU seconds of the process, so that what else the machine does counts 
 from __future__ import annotations
 
 import argparse
+import itertools
 import multiprocessing
 import resource
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from statistics import median
+from typing import TypeVar
 
 import torch
 
@@ -38,6 +45,10 @@ from tests.benchmarks.models import MODELS, Step, build
 from tests.benchmarks.observers import OBSERVERS, can_watch
 
 _LONG = 10_000
+_PROFILED = 40
+"""Steps in which memory is counted: the most is held at probed ones."""
+
+Measured = TypeVar("Measured")
 
 
 @dataclass
@@ -83,18 +94,35 @@ def _peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def _in_child(connection: Connection, *what: object) -> None:
-    connection.send(bench(*what))  # type: ignore[arg-type]
+def tensors(name: str, variant: str, steps: int) -> float:
+    """Train a model in this process; the most bytes that its tensors took at any time."""
+    torch.set_num_threads(1)
+    with torch.autograd.profiler.profile(profile_memory=True) as profile:
+        with OBSERVERS[variant](name) as (_, step):
+            for _ in range(steps):
+                step()
+    results = profile.kineto_results
+    assert results is not None
+    changes = [(e.start_ns(), e.nbytes()) for e in results.events() if e.name() == "[memory]"]
+    return max(itertools.accumulate(size for _, size in sorted(changes)))
 
 
-def in_process(name: str, variant: str, steps: int) -> Run:
+def _in_child(
+    connection: Connection, measure: Callable[[str, str, int], Measured], *what: object
+) -> None:
+    connection.send(measure(*what))  # type: ignore[arg-type]
+
+
+def in_process(
+    measure: Callable[[str, str, int], Measured], name: str, variant: str, steps: int
+) -> Measured:
     """Train a model in a new process."""
     context = multiprocessing.get_context("spawn")
     reader, writer = context.Pipe(duplex=False)
-    process = context.Process(target=_in_child, args=(writer, name, variant, steps))
+    process = context.Process(target=_in_child, args=(writer, measure, name, variant, steps))
     process.start()
     writer.close()
-    run: Run = reader.recv()
+    run: Measured = reader.recv()
     process.join()
     return run
 
@@ -105,7 +133,7 @@ def line(name: str, steps: int, repeats: int) -> str:
     runs: dict[str, list[Run]] = {variant: [] for variant in variants}
     for _ in range(repeats):
         for variant in variants:
-            runs[variant].append(in_process(name, variant, steps))
+            runs[variant].append(in_process(bench, name, variant, steps))
     # The first steps of a loop load and plan things.
     bare = median(median(run.seconds[3:]) for run in runs["bare"])
     between = [s for run in runs["tap"] for n, s in enumerate(run.seconds) if not is_probed(n)]
@@ -114,6 +142,8 @@ def line(name: str, steps: int, repeats: int) -> str:
     share = sum(map(is_probed, range(_LONG))) / _LONG
     long = share * cost + (1 - share) * rest
     loops = _ratios(runs, "tap")
+    held, held_bare = (in_process(tensors, name, what, _PROFILED) for what in ("tap", "bare"))
+    grown, grown_bare = (median(run.memory for run in runs[what]) for what in ("tap", "bare"))
     others = [
         f"{median(_ratios(runs, other)):.3f}" if other in runs else ""
         for other in ("hooks", "neuraldbg", "cockpit")
@@ -122,7 +152,7 @@ def line(name: str, steps: int, repeats: int) -> str:
         f"| {name} | {1000 * bare:.2f} | {rest:.3f} | {cost:.2f} "
         f"| {median(loops):.3f} ({min(loops):.3f} to {max(loops):.3f}) | {long:.3f} "
         f"| {' | '.join(others)} "
-        f"| {median(r.memory for r in runs['tap']) / median(r.memory for r in runs['bare']):.2f} |"
+        f"| {held / held_bare:.2f} | {grown - grown_bare:.1f} |"
     )
 
 
@@ -139,8 +169,10 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     asked = parser.parse_args()
     columns = "bare, ms", "between", "probed", f"loop of {asked.steps}", f"of {_LONG}"
-    print(f"| model | {' | '.join(columns)} | hooks | neuraldbg | cockpit | memory |")
-    print("|---" * 10 + "|")
+    print(
+        f"| model | {' | '.join(columns)} | hooks | neuraldbg | cockpit | tensors | process, MiB |"
+    )
+    print("|---" * 11 + "|")
     for name in asked.models or MODELS:
         print(line(name, asked.steps, asked.repeats), flush=True)
 
