@@ -5,7 +5,9 @@ Nothing heavy is imported at the top: `agent --help` answers at once.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import gc
 import sys
 import tempfile
 import traceback
@@ -53,6 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code.
     """
     make_streams_safe()
+    if arguments is None:  # Else a process ends by a search for garbage, which takes a second.
+        atexit.register(gc.freeze)
     try:
         return cli.main(arguments, prog_name="agent", standalone_mode=False) or 0
     except click.exceptions.NoArgsIsHelpError as error:

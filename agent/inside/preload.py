@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import importlib
 import pkgutil
 import sys
@@ -36,6 +37,7 @@ def _adopt_orphans() -> None:
 
 
 _adopt_orphans()
+gc.disable()  # Nothing that is imported is garbage: looking for some takes a quarter of the time.
 try:
     importlib.import_module("agent.inside.trial")
     for _package in ("probes.tap", "remedies"):
@@ -44,3 +46,6 @@ try:
     importlib.import_module("torch._dynamo")
 except Exception as _error:
     ERROR = one_line(_error)
+# Nor will it be in a trial, which has no copy of its own of what it does not touch.
+gc.freeze()
+gc.enable()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -101,3 +102,14 @@ def test_a_usage_error_loads_nothing_heavy_and_the_module_runs() -> None:
     assert "agent: no such file: no-such-file.py" in done.stderr
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert imported.isdisjoint({"torch", "ray", "mlflow", "optuna", "scipy", "pandas"})
+
+
+def test_the_process_ends_without_a_search_for_garbage() -> None:
+    code = """
+        import atexit, gc, sys
+        atexit.register(lambda: print("frozen:", gc.get_freeze_count() > 0))
+        from agent.cli import main
+        sys.exit(main())
+    """
+    run = [sys.executable, "-c", textwrap.dedent(code), "--version"]
+    assert "frozen: True" in subprocess.run(run, capture_output=True, text=True).stdout
