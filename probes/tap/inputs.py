@@ -6,7 +6,10 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.module import register_module_forward_pre_hook
+from torch.nn.modules.module import (
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+)
 from torch.utils.hooks import RemovableHandle
 
 from probes.tap.dense import is_dense_float
@@ -34,7 +37,8 @@ class InputWatch:
 
     That is the first module with parameters of its own, so that a model that scales its inputs by
     itself is seen by what it makes of them. Nothing is looked at where it is an embedding or a
-    norm, or where what comes in was computed with gradient.
+    norm, or where what comes in was computed with gradient. What a hook before the layer makes of
+    its input is what the layer takes in.
 
     Args:
         tree: Names the modules.
@@ -44,22 +48,26 @@ class InputWatch:
     def __init__(self, tree: ModuleTree, collector: Collector) -> None:
         self._tree = tree
         self._collector = collector
-        self._handle: RemovableHandle | None = None
+        self._handles: list[RemovableHandle] = []
         self._at_door = False
+        self._first: nn.Module | None = None
         self._passes: dict[Phase, int] = {"train": 0, "eval": 0}
 
     def switch_on(self) -> None:
         """Watch the next forward passes."""
         self._passes = {"train": 0, "eval": 0}
-        self._at_door = False
-        if self._handle is None:
-            self._handle = register_module_forward_pre_hook(self._enter)
+        self._at_door, self._first = False, None
+        if not self._handles:
+            self._handles = [
+                register_module_forward_pre_hook(self._enter),
+                register_module_forward_hook(self._leave),
+            ]
 
     def switch_off(self) -> None:
         """Watch no more."""
-        if self._handle is not None:
-            self._handle.remove()
-            self._handle = None
+        for handle in self._handles:
+            handle.remove()
+        self._handles, self._first = [], None
 
     def _enter(self, module: nn.Module, args: Any) -> None:
         if not self._at_door:
@@ -67,11 +75,17 @@ class InputWatch:
         if not self._at_door or not any(p is not None for p in module._parameters.values()):
             return
         self._at_door = False
+        self._first = module if takes_features(module) else None
+
+    def _leave(self, module: nn.Module, args: Any, output: Any) -> None:
+        if module is not self._first:
+            return
+        self._first = None
         name = self._tree.name(module)
         batch = args[0] if args else None
-        if name is None or not takes_features(module) or not is_dense_float(batch):
+        if name is None or not is_dense_float(batch):
             return
-        if batch.grad_fn is not None or batch.dim() == 0:
+        if not batch.dim() or batch.grad_fn is not None:
             return
         phase: Phase = "train" if module.training and torch.is_grad_enabled() else "eval"
         self._passes[phase] += 1

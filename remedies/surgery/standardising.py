@@ -13,25 +13,43 @@ _BOUND = 5.0
 
 
 class _Moments:
-    """Mean and standard deviation of features over the first batches."""
+    """Mean and standard deviation of features over the first batches.
+
+    A number that stands for what is missing is known in all batches by one that has it twice.
+    """
 
     def __init__(self) -> None:
         self.batches = 0
-        self.outlying = False
+        self._codes: Tensor | None = None
         self._count = self._sum = self._squares = torch.zeros(())
+
+    @property
+    def outlying(self) -> bool:
+        """Whether there were values that are no measurements."""
+        return self._codes is not None
 
     def take(self, values: Tensor) -> None:
         """Add a batch, shape (values, features)."""
         if self.batches >= _MOST_BATCHES:
             return
         self.batches += 1
-        apart = outlying(values)
-        self.outlying = self.outlying or bool(apart.any())
-        good = values.isfinite() & ~apart
+        good = values.isfinite() & ~self._coded(values)
         kept = torch.where(good, values, 0.0).double()
         self._count = self._count.to(kept.device) + good.sum(0)
         self._sum = self._sum.to(kept.device) + kept.sum(0)
         self._squares = self._squares.to(kept.device) + kept.square().sum(0)
+
+    def _coded(self, values: Tensor) -> Tensor:
+        """Which values are codes; with a new one, what was added before counts no more."""
+        codes = torch.unique(values[outlying(values)])
+        if self._codes is not None:
+            codes = torch.unique(torch.cat([codes, self._codes.to(codes)]))
+        if self._codes is None or len(codes) > len(self._codes):
+            if not len(codes):
+                return torch.zeros_like(values, dtype=torch.bool)
+            self._codes = codes
+            self._count = self._sum = self._squares = torch.zeros(())
+        return torch.isin(values, codes)
 
     def read(self) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation; 1 for features that are constant."""

@@ -204,6 +204,29 @@ def test_codes_do_not_count_and_are_limited(treat: Any) -> None:
     assert float(coded[3:].mean()) == pytest.approx(0.0, abs=0.15)
 
 
+def test_a_code_is_known_in_the_batches_that_have_it_once(treat: Any) -> None:
+    given: list[Tensor] = []
+
+    def program() -> nn.Module:
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(2, 1))
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+        for step in range(12):
+            inputs = torch.randn(64, 2)
+            inputs[: 3 if step == 6 else 1, 1] = -999.0
+            model(inputs).square().mean().backward()
+            optimizer.step()
+        model[0].register_forward_pre_hook(lambda _, args: given.append(args[0]))
+        model(inputs)
+        return model
+
+    _, trace = treat(program, (action("standardise-inputs", "0"),))
+    assert float(given[-1][1:, 1].std()) == pytest.approx(1.0, abs=0.2)
+    # What the layer takes in is told, not what it was given.
+    assert trace.signal("train", "0", "input.largest").values[-1] < 2
+    assert trace.signal("train", "0", "input.outlying").values[-1] == 0
+
+
 def test_a_mismatch_is_treated_with_own_statistics() -> None:
     remedy = remedies["standardise-inputs"]
     symptom = Symptom(code="P905", name="x", severity=1, where="0", message="")
