@@ -82,16 +82,20 @@ class Assessment:
         return not self.broken and self.same
 
     @property
-    def recovers(self) -> bool:
-        """Whether it is worth confirming: better, the symptoms gone, no new ones."""
+    def clears(self) -> bool:
+        """Whether it is better, and the symptoms are gone."""
         return (
             self.gain > 0
             and not self.broken
             and not self.inert
             and not self.unchanged
-            and not self.raised
             and not self.remaining
         )
+
+    @property
+    def recovers(self) -> bool:
+        """Whether it is worth confirming: better, the symptoms gone, no new ones."""
+        return self.clears and not self.raised
 
 
 def read_symptoms(

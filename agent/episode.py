@@ -14,7 +14,7 @@ from agent.candidate import Candidate
 from agent.confirm import FURTHER, Confirmation, Confirmer
 from agent.experience import Experience
 from agent.findings import Findings
-from agent.hearing import Heard, Hearing, Settled, by_gain
+from agent.hearing import Heard, Hearing, Settled, worth_confirming
 from agent.observation import observe
 from agent.progress import Listener
 from agent.ranking import Hypothesis, everything, rank
@@ -100,6 +100,11 @@ class Episode:
     def heard(self) -> Sequence[Heard]:
         """What was tried on the search seed, in its order."""
         return self._hearing.heard
+
+    @property
+    def worth_confirming(self) -> Sequence[Heard]:
+        """What the confirmation is for, the best first."""
+        return worth_confirming(self._hearing.heard)
 
     def observe(self, listener: Listener = lambda event: None) -> None:
         """Run the script untreated, choose the metric and read the symptoms.
@@ -201,13 +206,13 @@ class Episode:
         return found
 
     def confirm_best(self) -> bool:
-        """Confirm the best of what recovered the metric; the next best if that one fails.
+        """Confirm the best of what is worth it; the next best if that one fails.
 
         Returns:
             Whether there is reason to search on: nothing is confirmed, and less seems to recover.
         """
         put, budget = False, self._request.budget
-        for heard in by_gain(self.heard)[:_MOST_CONFIRMATIONS]:
+        for heard in self.worth_confirming[:_MOST_CONFIRMATIONS]:
             # Once one was put to it, the controls of the next have run.
             late = self._confirmer.results and self.spent + self._request.seeds > budget
             if self.findings.fix is not None or late:

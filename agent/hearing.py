@@ -41,6 +41,13 @@ class Heard:
         """Whether it is worth confirming."""
         return not (self.pruned or self.disproved) and self.assessment.recovers
 
+    @property
+    def promises(self) -> bool:
+        """Whether only a new symptom is against it: one seed does not tell whose that is."""
+        assessment = self.assessment
+        told = bool(assessment.cleared and assessment.raised)
+        return told and assessment.clears and not (self.pruned or self.disproved)
+
 
 Settled = Callable[[Treatment], bool]
 
@@ -181,6 +188,14 @@ def by_gain(heard: Sequence[Heard]) -> list[Heard]:
         return ranked
     tied = [h for h in ranked if h.assessment.gain >= _TIED * ranked[0].assessment.gain]
     return sorted(tied, key=lambda h: (len(h.treatment), -_likelihood(h))) + ranked[len(tied) :]
+
+
+def worth_confirming(heard: Sequence[Heard]) -> list[Heard]:
+    """What recovered the metric, and before it what promises clearly more; the best first."""
+    recovering = by_gain(heard)
+    best = max((h.assessment.gain for h in recovering), default=0.0)
+    promising = [h for h in heard if h.promises and _TIED * h.assessment.gain > best]
+    return [*sorted(promising, key=lambda h: -h.assessment.gain), *recovering]
 
 
 def _likelihood(heard: Heard) -> float:

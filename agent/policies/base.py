@@ -44,7 +44,7 @@ class Policy(ABC):
         while search_on:
             begin("search")
             self.play(episode)
-            worth = not self.confirms and any(heard.recovers for heard in episode.heard)
+            worth = not self.confirms and bool(episode.worth_confirming)
             if episode.findings.fix is not None or not worth:
                 return
             begin("confirm")
