@@ -20,13 +20,13 @@ class _Moments:
 
     def __init__(self) -> None:
         self.batches = 0
-        self._codes: Tensor | None = None
+        self._codes = torch.zeros(0)
         self._count = self._sum = self._squares = torch.zeros(())
 
     @property
     def outlying(self) -> bool:
         """Whether there were values that are no measurements."""
-        return self._codes is not None
+        return len(self._codes) > 0
 
     def take(self, values: Tensor) -> None:
         """Add a batch, shape (values, features)."""
@@ -41,12 +41,8 @@ class _Moments:
 
     def _coded(self, values: Tensor) -> Tensor:
         """Which values are codes; with a new one, what was added before counts no more."""
-        codes = torch.unique(values[outlying(values)])
-        if self._codes is not None:
-            codes = torch.unique(torch.cat([codes, self._codes.to(codes)]))
-        if self._codes is None or len(codes) > len(self._codes):
-            if not len(codes):
-                return torch.zeros_like(values, dtype=torch.bool)
+        codes = torch.unique(torch.cat([self._codes.to(values), values[outlying(values)]]))
+        if len(codes) > len(self._codes):
             self._codes = codes
             self._count = self._sum = self._squares = torch.zeros(())
         return torch.isin(values, codes)
