@@ -18,7 +18,7 @@ from agent.diagnosis import (
 )
 from agent.excerpts import excerpts
 from agent.findings import Findings
-from agent.hearing import Heard, by_gain, explain
+from agent.heard import Heard, by_gain, explain
 from agent.request import Request
 from remedies import remedies
 from remedies.treatment import describe

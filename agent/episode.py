@@ -14,7 +14,8 @@ from agent.candidate import Candidate
 from agent.confirm import FURTHER, Confirmation, Confirmer
 from agent.experience import Experience
 from agent.findings import Findings
-from agent.hearing import Heard, Hearing, Settled, worth_confirming
+from agent.heard import Heard, worth_confirming
+from agent.hearing import Hearing, Settled
 from agent.observation import observe
 from agent.progress import Listener
 from agent.ranking import Hypothesis, everything, rank

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from agent.confirm import Confirmation
 from agent.diagnosis import Pasted, PatchCheck
-from agent.hearing import Heard
+from agent.heard import Heard
 from agent.prefix import Prefix
 from agent.settings_found import SettingsFound
 from agent.workload import Outcome

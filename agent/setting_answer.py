@@ -9,7 +9,7 @@ from pathlib import Path
 
 from agent.confirm import Confirmation, summarise
 from agent.diagnosis import KnownGood, SettingDifference, Tried, TriedStatus
-from agent.hearing import Heard
+from agent.heard import Heard
 from agent.request import Request
 from agent.settings_found import SettingsFound, names_of
 from remedies import remedies

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from agent.delta import Names, Test, Unknown, looked_up, minimal, questions
 from agent.errors import WorkloadError
-from agent.hearing import Heard
+from agent.heard import Heard
 from agent.known_good import suspicion
 from agent.settings_found import Explanation, SettingsFound
 from agent.trials import Trials

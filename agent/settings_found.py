@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from agent.delta import Names
-from agent.hearing import Heard
+from agent.heard import Heard
 from agent.workload import Outcome
 from agent.yardstick import Yardstick
 from remedies import remedies

@@ -9,7 +9,7 @@ from agent.assessment import Assessment
 from agent.env.replay import NotRecordedError
 from agent.episode import Episode
 from agent.errors import WorkloadError
-from agent.hearing import Heard
+from agent.heard import Heard
 from agent.ranking import Hypothesis
 from probes.objective import Objective
 from probes.symptom import Symptom

@@ -8,7 +8,7 @@ from agent.assessment import Assessment
 from agent.confirm import Confirmation, summarise
 from agent.episode import Episode
 from agent.errors import UsageError
-from agent.hearing import Heard, explain
+from agent.heard import Heard, explain
 from agent.mcp import models
 from agent.mcp.desk import spare_runs
 from agent.mcp.session import Session

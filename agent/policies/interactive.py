@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.table import Table
 
-from agent.hearing import Heard, explain
+from agent.heard import Heard, explain
 from agent.policies.base import Policy
 from agent.ranking import Hypothesis
 from agent.report import ReportConsole

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from agent.hearing import Heard
+from agent.heard import Heard
 from agent.policies.base import Policy
 from agent.ranking import Hypothesis
 from remedies import remedies

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from agent.assessment import Assessment
-from agent.hearing import Heard, by_gain, worth_confirming
+from agent.heard import Heard, by_gain, worth_confirming
 from agent.workload import Outcome, TrialSpec
 from probes import Objective
 from probes.facts import Ending
