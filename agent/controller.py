@@ -72,8 +72,6 @@ class Controller:
         self._parts: dict[str, float] = {}
         self._part: tuple[Part, float] | None = None
         self._current: tuple[Episode, Trials] | None = None
-        self._probes = selected(probes, request)
-        self._remedies = selected(remedies, request)
         self._policy = policy or policies[request.policy]
         self._launch = launch or self._launcher
 
@@ -91,8 +89,6 @@ class Controller:
             check_storage(self._request.storage)
         differences = self._differences()
         snapshot = Snapshot.take(workload.directory, workload.script)
-        same = identity(workload, snapshot, self._request.address)
-        ledger.open(self._request, snapshot.digest, same)
         try:
             diagnosis = self._run_trials(snapshot, ledger, differences)
         except BaseException as error:
@@ -138,11 +134,14 @@ class Controller:
         error = None
         request = self._request
         patched: list[Outcome] = []
-        with self._launch(snapshot, request) as launcher:
+        with self._launch(snapshot, request) as launcher:  # It makes itself ready meanwhile.
+            same = identity(request.workload, snapshot, request.address)
+            ledger.open(request, snapshot.digest, same)
             known = ledger.known if request.resume else []
             record, recall = ledger.record, ledger.recall
+            read = selected(probes, request)
             trials = Trials(
-                launcher, self._listener, record, self._probes, known, recall, shelf=self._shelf
+                launcher, self._listener, record, read, known, recall, shelf=self._shelf
             )
             episode = self._episode(trials, ledger)
             self._current = episode, trials
@@ -199,7 +198,8 @@ class Controller:
             file = home() / "studies" / f"{run_id}.log"
             return f"{run_id}-{time.time_ns()}", self._request.storage or file
 
-        return Episode(self._request, trials, self._remedies, journal, lambda: ledger.experience)
+        offered = selected(remedies, self._request)
+        return Episode(self._request, trials, offered, journal, lambda: ledger.experience)
 
     def _needs_trials(self, findings: Findings) -> bool:
         if self._request.observe or findings.objective is None:
