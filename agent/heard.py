@@ -31,15 +31,19 @@ class Heard:
 
     @property
     def recovers(self) -> bool:
-        """Whether it is worth confirming."""
-        return not (self.pruned or self.disproved) and self.assessment.recovers
+        """Whether it recovered the metric, and nothing is against it."""
+        return self._stands and self.assessment.recovers
 
     @property
     def promises(self) -> bool:
         """Whether only a new symptom is against it: one seed does not tell whose that is."""
         assessment = self.assessment
         told = bool(assessment.cleared and assessment.raised)
-        return told and assessment.clears and not (self.pruned or self.disproved)
+        return self._stands and told and assessment.clears
+
+    @property
+    def _stands(self) -> bool:
+        return not (self.pruned or self.disproved)
 
 
 def by_gain(heard: Sequence[Heard]) -> list[Heard]:

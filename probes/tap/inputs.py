@@ -126,8 +126,7 @@ def input_statistics(values: Tensor) -> dict[str, Tensor]:
     """
     width = max(1, _AT_ONCE // len(values))
     parts = [_sums(part) for part in torch.split(values, width, dim=1)]
-    known, total, squared, apart = (torch.cat(rows) for rows in list(zip(*parts, strict=True))[:4])
-    codes = torch.cat([part.codes for part in parts])
+    known, total, squared, apart, codes = map(torch.cat, zip(*parts, strict=True))
     count = known.clamp_min(1)
     means, squares = total / count, squared / count
     deviations = (squares - means.square()).clamp_min(0).sqrt()

@@ -302,6 +302,16 @@ def test_values_that_are_no_measurements() -> None:
     assert int(input_statistics(values[:, :2])["input.column"]) == 1
 
 
+def test_a_large_input_is_told_as_a_small_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    values = torch.randn(200, 7) * torch.arange(1, 8)
+    values[::20, 2], values[::25, 6], values[3, 1] = -999.0, -999.0, torch.nan
+    whole = {name: float(value) for name, value in input_statistics(values).items()}
+    monkeypatch.setattr("probes.tap.inputs._AT_ONCE", 400)
+    parts = {name: float(value) for name, value in input_statistics(values).items()}
+    assert parts == pytest.approx(whole) and whole["input.code"] == -999
+
+
 def test_a_long_tail_is_made_of_measurements() -> None:
     torch.manual_seed(0)
     amounts = (3 * torch.randn(400, 3)).exp()
