@@ -134,19 +134,19 @@ def assess(
         cleared=tuple(code for code in before if code not in after),
         raised=tuple(code for code in after if code not in before),
         remaining=tuple(code for code in before if code in after),
-        same=_same_training(treated.trace, control.trace),
+        same=same_training(treated.trace, control.trace),
     )
 
 
-def _alarming_codes(symptoms: Iterable[Symptom]) -> list[str]:
-    return sorted({symptom.code for symptom in symptoms if symptom.alarming})
-
-
-def _same_training(one: Trace, other: Trace) -> bool:
+def same_training(one: Trace, other: Trace) -> bool:
     """Whether two runs of the same seed trained on bit-identical losses to the end."""
     first = one.signal("train", "loss", "loss.value").values
     second = other.signal("train", "loss", "loss.value").values
     return bool(first) and first == second and _metric_values(one) == _metric_values(other)
+
+
+def _alarming_codes(symptoms: Iterable[Symptom]) -> list[str]:
+    return sorted({symptom.code for symptom in symptoms if symptom.alarming})
 
 
 def _metric_values(trace: Trace) -> list[list[float]]:

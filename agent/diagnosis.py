@@ -87,12 +87,13 @@ class Tried(_Record):
 
 
 class PatchCheck(_Record):
-    """What came of running the patched script, untreated, on the confirmation seeds.
+    """What came of running the patched script, untreated, on confirmation seeds.
 
     Attributes:
         passed: Whether it recovers the metric as the treatment does; only then it is offered.
         reason: Why, in one sentence.
-        metric: Final metric of the patched script by seed.
+        metric: Final metric of the patched script by seed: of one, where it trained there bit for
+            bit as the treated script did, and else of all.
         files: SHA-256 of each file that the patch changes, as it was diagnosed.
     """
 

@@ -55,7 +55,7 @@ def offer_patch(
         number = ran + len(outcomes)
         verifier = PatchVerifier(snapshot, launcher.over, number, stop, recall, record)
         folder = os.path.relpath(patch.directory, request.workload.directory.resolve())
-        findings.patch_check = verifier.verify(patch.text, findings.fix.comparison, folder)
+        findings.patch_check = verifier.verify(patch.text, findings.fix, folder)
         if findings.patch_check.passed:
             findings.patch = patch
             return outcomes

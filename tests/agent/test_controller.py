@@ -115,8 +115,8 @@ def test_a_patch_is_offered_when_the_patched_script_recovers_as_well(
     assert fix is not None and fix.patch is not None and "optimizer.zero_grad()\n" in fix.patch
     check = fix.patch_check
     assert check is not None and check.passed
-    assert check.metric == pytest.approx(fix.metric_after)
-    assert diagnosis.cost.baseline_equivalents == pytest.approx(diagnosis.cost.trials + 3)
+    assert check.metric == {1: fix.metric_after[1]}
+    assert diagnosis.cost.baseline_equivalents == pytest.approx(diagnosis.cost.trials + 1)
     assert contents() == before
 
 
@@ -127,13 +127,13 @@ def test_what_an_earlier_diagnosis_has_run_is_not_run_again(
     first, second = diagnosed(script), diagnosed(script)
     client = MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
     assert second.fix.patch_check == first.fix.patch_check and first.fix.patch_check.passed
-    for diagnosis, recalled in (first, 0), (second, 3):
+    for diagnosis, recalled in (first, 0), (second, 1):
         runs = client.search_runs(
             [diagnosis.mlflow.experiment_id],
             f"tags.`mlflow.parentRunId` = '{diagnosis.mlflow.run_id}' and "
             "tags.`agent.part` = 'patch'",
         )
-        assert len(runs) == 3
+        assert len(runs) == 1
         assert sum("agent.recalled" in run.data.tags for run in runs) == recalled
     assert first.cost.recalled == 0
     assert second.cost.recalled == second.cost.trials

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from agent.assessment import assess
+from agent.confirm import Confirmation
 from agent.launch import Launcher
 from agent.snapshot import Snapshot
 from agent.statistics import compare
 from agent.verify_patch import PatchVerifier, judge
 from agent.workload import Limits, Outcome, TrialSpec, Workload
 from probes.objective import Objective
-from probes.trace import Trace
+from probes.trace import Event, Trace
 
 Write = Callable[[str, str], Path]
 SCRIPT = """\
@@ -27,7 +29,36 @@ print(Path("data.txt").read_text().strip())
 print(f"val_acc={acc}")
 """
 ACCURACY = Objective(name="val_acc", mode="max")
-CURED = compare(ACCURACY, {1: 0.2, 2: 0.21, 3: 0.2}, {1: 0.9, 2: 0.91, 3: 0.92})
+BEFORE, AFTER = {1: 0.2, 2: 0.21, 3: 0.2}, {1: 0.9, 2: 0.91, 3: 0.92}
+CURED = compare(ACCURACY, BEFORE, AFTER)
+
+
+def outcome_of(
+    seed: int, value: float | None, status: str = "completed", losses: tuple[float, ...] = ()
+) -> Outcome:
+    events: list[Event] = [
+        {"event": "signals", "step": s, "phase": "train", "rows": [("loss", "loss.value", loss)]}
+        for s, loss in enumerate(losses, 1)
+    ]
+    shown = [] if value is None else [(10, value)]
+    events += [{"event": "metric", "step": s, "name": "val_acc", "value": v} for s, v in shown]
+    ending = {"event": "ending", "status": status, "steps": 10}
+    return Outcome(TrialSpec(seed, seed=seed), Trace.of([*events, ending]))
+
+
+def confirmed(*losses: float) -> Confirmation:
+    """The confirmation that CURED is of; its treated runs all had these losses."""
+    assessments = tuple(
+        assess(
+            outcome_of(seed, AFTER[seed], losses=losses),
+            outcome_of(seed, BEFORE[seed]),
+            (),
+            (),
+            ACCURACY,
+        )
+        for seed in AFTER
+    )
+    return Confirmation((), assessments, CURED, "")
 
 
 def patch_to(line: str) -> str:
@@ -48,7 +79,7 @@ def test_the_patched_script_runs_on_the_seeds_of_the_confirmation(
 ) -> None:
     before, heard = contents(), []
     told = replace(verifier, record=lambda changed, outcome: heard.append(outcome))
-    check = told.verify(patch_to("acc = 0.9"), CURED)
+    check = told.verify(patch_to("acc = 0.9"), confirmed())
     assert check.passed
     assert "recovers as the treatment does: val_acc 0.9, 0.9, 0.9 at seeds 1, 2" in check.reason
     assert check.metric == {1: 0.9, 2: 0.9, 3: 0.9}
@@ -69,18 +100,35 @@ def test_what_has_run_before_is_not_run_again(verifier: PatchVerifier) -> None:
     told = replace(
         verifier, recall=recall, record=lambda changed, outcome: heard.append(outcome.spec.seed)
     )
-    check = told.verify(patch_to("acc = 0.9"), CURED)
+    check = told.verify(patch_to("acc = 0.9"), confirmed())
     assert check.passed and check.metric == {1: 0.95, 2: 0.9, 3: 0.95}
     assert [spec.seed for _, spec in asked] == [1, 2, 3]
     assert all("acc = 0.9" in text for text, _ in asked)
     assert sorted(heard) == [1, 2, 3]
 
 
-def outcome_of(seed: int, value: float | None, status: str = "completed") -> Outcome:
-    shown = [] if value is None else [(10, value)]
-    events = [{"event": "metric", "step": s, "name": "val_acc", "value": v} for s, v in shown]
-    ending = {"event": "ending", "status": status, "steps": 10}
-    return Outcome(TrialSpec(seed, seed=seed), Trace.of([*events, ending]))
+@pytest.mark.parametrize(
+    ("told", "passed", "runs", "reason"),
+    [
+        (outcome_of(1, 0.9, losses=(2.0, 0.5)), True, 1, "it trains bit for bit as the treated"),
+        (outcome_of(1, 0.9, losses=(2.0, 0.6)), True, 3, "recovers as the treatment does"),
+        (outcome_of(1, 0.89, losses=(2.0, 0.5)), True, 3, "recovers as the treatment does"),
+        (outcome_of(1, 0.9, "raised", (2.0, 0.5)), False, 1, "on seed 1 the patched script ended"),
+    ],
+)
+def test_its_other_seeds_are_run_where_the_first_is_not_the_treated_run(
+    verifier: PatchVerifier, told: Outcome, passed: bool, runs: int, reason: str
+) -> None:
+    asked: list[int] = []
+
+    def recall(changed: Snapshot, spec: TrialSpec) -> Outcome | None:
+        asked.append(spec.seed)
+        return told if spec.seed == 1 else outcome_of(spec.seed, 0.9)
+
+    check = replace(verifier, recall=recall).verify(patch_to("acc = 0.9"), confirmed(2.0, 0.5))
+    assert asked == sorted(check.metric) == [1, 2, 3][:runs]
+    assert check.passed is passed
+    assert reason in check.reason
 
 
 @pytest.mark.parametrize(
@@ -108,7 +156,7 @@ def test_a_patched_script_that_breaks_is_not_offered() -> None:
 
 
 def test_a_patch_that_does_not_apply_is_not_run(verifier: PatchVerifier) -> None:
-    check = verifier.verify(patch_to("acc = 0.9").replace("-acc = 0.2", "-acc = 0.3"), CURED)
+    check = verifier.verify(patch_to("acc = 0.9").replace("-acc = 0.2", "-acc = 0.3"), confirmed())
     assert not check.passed
     assert "does not apply: train.py differs" in check.reason
     assert check.metric == {}
