@@ -3,8 +3,9 @@
 python -m tests.benchmarks.policies                          # every treatable one, at three seeds
 python -m tests.benchmarks.policies step_order --seeds 1     # some, at one
 
-Costs are in runs of the untreated script. ``ranked with experience`` knows what it found in the
-second, differently built script of each fault, and in the scripts that it was put to before.
+Costs are in runs of the untreated script, up to the confirmed fix: the runs of the patch that comes
+of it are told apart. ``ranked with experience`` knows what it found in the second, differently
+built script of each fault, and in the scripts that it was put to before.
 """
 
 from __future__ import annotations
@@ -35,14 +36,16 @@ class Cost:
     Attributes:
         fixed: Whether a right fix was confirmed.
         wrong: Whether a fix was confirmed that is none.
-        spent: Runs of the untreated script in all.
+        spent: Runs of the untreated script until the fix was confirmed, or the diagnosis ended.
         searched: Those of them that were spent before the confirmation.
+        patching: Runs of the patch that is offered.
     """
 
     fixed: bool
     wrong: bool
     spent: float
     searched: float
+    patching: int
 
     @classmethod
     def of(cls, sick: Sick, answer: Answer) -> Cost:
@@ -50,21 +53,25 @@ class Cost:
         fix = answer["fix"]
         used = {action["name"] for action in fix["treatment"]} if fix else set()
         right = bool(used & set(sick.remedies))
-        spent = answer["cost"]["baseline_equivalents"]
+        check = fix["patch_check"] if fix else None
+        patching = len(check["metric"]) if check else 0
+        spent = answer["cost"]["baseline_equivalents"] - patching
         confirming = 2 * len(fix["metric_after"]) if fix else 0
-        return cls(right, bool(used) and not right, spent, spent - confirming)
+        return cls(right, bool(used) and not right, spent, spent - confirming, patching)
 
 
 def table(costs: dict[str, list[Cost]]) -> Iterable[str]:
     """One line per policy."""
-    yield "| policy | fixed | wrong fix | median cost | median cost of the search |"
-    yield "|---|---|---|---|---|"
+    yield "| policy | fixed | wrong fix | median cost | of it the search | with the patch |"
+    yield "|---|---|---|---|---|---|"
     for policy, found in costs.items():
         fixed = sum(cost.fixed for cost in found)
         wrong = sum(cost.wrong for cost in found)
         spent = statistics.median(cost.spent for cost in found)
         searched = statistics.median(cost.searched for cost in found)
-        yield f"| {policy} | {fixed} of {len(found)} | {wrong} | {spent:.1f} | {searched:.1f} |"
+        whole = statistics.median(cost.spent + cost.patching for cost in found)
+        told = f"{spent:.1f} | {searched:.1f} | {whole:.1f}"
+        yield f"| {policy} | {fixed} of {len(found)} | {wrong} | {told} |"
 
 
 @click.command()
