@@ -86,7 +86,11 @@ class Launcher:
     def __enter__(self) -> Launcher:
         # Which of the GPUs are free, Ray alone knows.
         if self._size.gpus or not must_start(self._address):
-            self._open()
+            try:
+                self._open()
+            except BaseException:  # Who is not entered is not left, either.
+                self._stack.close()
+                raise
         else:
             self._alone = Alone(self._files, self._workload, self._environment)
             self._stack.callback(self._alone.close, _CLOSE_TIMEOUT)

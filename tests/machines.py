@@ -100,7 +100,9 @@ class Machines:
         self.nodes[0].wait()
 
     def add(self, cpus: int, hidden: Path | None = None) -> Node:
-        """Start one more node.
+        """Start one more node, and wait for it.
+
+        Of two nodes of one machine that start at the same time, one often does not come up.
 
         Args:
             cpus: Its cores.
@@ -108,6 +110,7 @@ class Machines:
         """
         options = (f"--address={self.address}", f"--num-cpus={cpus}")
         self.nodes.append(Node(options, self._folder, hidden))
+        self.nodes[-1].wait()
         return self.nodes[-1]
 
     def end(self) -> None:

@@ -72,10 +72,13 @@ def test_it_tells_what_a_host_of_ray_tells(
 
 
 def test_no_more_run_than_there_are_slots(
-    unstarted: None, launcher: Launch, outcomes: Run, write: Write
+    unstarted: None, launcher: Launch, outcomes: Run, write: Write, tmp_path: Path
 ) -> None:
-    script = write("train.py", f"{WHERE}    print(f'x_clock={{time.time()}}'); time.sleep(9)\n")
-    with launcher(script) as started:  # The host of Ray is ready long before the first has ended.
+    """The host of Ray is ready long before the first has ended, which sleeps."""
+    sleeps = f"time.sleep(0 if os.path.exists({str(tmp_path / 'slept')!r}) else 9)"
+    slept = f"import os; {sleeps}; open({str(tmp_path / 'slept')!r}, 'w').close()"
+    script = write("train.py", f"{WHERE}    print(f'x_clock={{time.time()}}'); {slept}\n")
+    with launcher(script) as started:
         first, second = outcomes(started, TrialSpec(0), TrialSpec(1))
     [[one], [other]] = [outcome.trace.metrics["x_clock"].values for outcome in (first, second)]
     assert other > one + 9

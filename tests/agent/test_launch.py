@@ -178,14 +178,28 @@ def test_files_of_the_user_stay_as_they_are(
     assert contents() == before
 
 
-def test_trials_run_side_by_side(write: Write, launcher: MakeLauncher, outcomes: Outcomes) -> None:
-    script = write("train.py", "import time; print(f'clock={time.time()}'); time.sleep(5)")
-    with launcher(script, slots=2) as started:
+def test_trials_run_side_by_side(
+    write: Write, launcher: MakeLauncher, outcomes: Outcomes, tmp_path: Path
+) -> None:
+    """Each waits for the other: the second host comes late."""
+    meeting = tmp_path / "meeting"
+    meeting.mkdir()
+    script = write(
+        "train.py",
+        """
+        import os, sys, time
+        open(os.path.join(sys.argv[1], str(os.getpid())), "w").close()
+        began = time.time()
+        while len(os.listdir(sys.argv[1])) < 2 and time.time() < began + 40:
+            time.sleep(0.02)
+        print(f"present={len(os.listdir(sys.argv[1]))} waited={time.time() - began}")
+        """,
+    )
+    with launcher(script, str(meeting), slots=2) as started:
         assert started.slots == 2
-        outcomes(started, TrialSpec(0), TrialSpec(1), TrialSpec(2))  # The second host comes late.
-        found = outcomes(started, TrialSpec(3), TrialSpec(4))
-    [[first], [second]] = [outcome.trace.metrics["clock"].values for outcome in found]
-    assert abs(first - second) < 5
+        found = outcomes(started, TrialSpec(0), TrialSpec(1))
+    assert [outcome.trace.metrics["present"].values for outcome in found] == [[2], [2]]
+    assert max(outcome.trace.metrics["waited"].values[0] for outcome in found) < 40
 
 
 def test_what_a_trial_has_told_is_on_the_disk_while_it_runs(

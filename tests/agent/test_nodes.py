@@ -57,13 +57,12 @@ class Cluster:
         (self.project / "train.py").write_text(textwrap.dedent(SCRIPT))
         self.near: Node = machines.add(cpus=1)
         self.far: Node = machines.add(cpus=1, hidden=self.project if self.hides else None)
-        for node in (self.near, self.far):
-            node.wait()
 
     def diagnose(self, *options: str) -> subprocess.Popen[str]:
         words = (
             "--fresh",
             "--seeds=2",
+            "--only=scale-learning-rate",
             f"--json={self.folder / 'told.json'}",
             *options,
             "train.py",
