@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -27,18 +28,26 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return MlflowClient(Store.locate(None, tmp_path_factory.mktemp("store")).uri)
 
 
-@pytest.fixture
-def spooled(tmp_path: Path) -> Path:
-    """A home with a diagnosis that MLflow never heard of."""
-    ledger = Ledger(AWAY, "agent", tmp_path)
+@pytest.fixture(scope="module")
+def unheard_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """It takes seconds to see that MLflow is not there."""
+    home = tmp_path_factory.mktemp("home")
+    ledger = Ledger(AWAY, "agent", home)
     ledger.open(make_request())
     ledger.record(make_outcome(0), "observe")
     ledger.record(make_outcome(1, SWAP), "search")
     ledger.finish(make_diagnosis(), "it")
     with pytest.raises(InfrastructureError, match="spool"):
         ledger.close()
-    (folder,) = (tmp_path / "spool").iterdir()
+    (folder,) = (home / "spool").iterdir()
     assert (folder / "diagnosis.json").exists()
+    return home
+
+
+@pytest.fixture
+def spooled(unheard_home: Path, tmp_path: Path) -> Path:
+    """A home with a diagnosis that MLflow never heard of."""
+    shutil.copytree(unheard_home, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 
