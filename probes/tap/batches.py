@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import statistics
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_pre_hook
-from torch.utils.data import DataLoader
 from torch.utils.hooks import RemovableHandle
 
 from probes._loss_functions import BINARY, CATEGORICAL, DIFFERENCES, REGRESSIONS
@@ -18,14 +17,13 @@ from probes.tap.calls import CallLog
 from probes.tap.fingerprints import Pairs, fingerprints, first_rows
 from probes.tap.locate import Sources
 from probes.tap.modules import ModuleTree
+from probes.tap.origins import TAKING, OriginLog
 from probes.tap.statistics import Collector
 from probes.tap.unrecorded import unrecorded
-from probes.tap.wrap import wrap
 
 _LOSSES = {*CATEGORICAL, *BINARY, *REGRESSIONS}
 LABELLED = {*_LOSSES, *DIFFERENCES}
 """Functions that are given labels (see `labels_of`)."""
-_TAKEN = {"__getitem__", "index_select", "narrow", "take", "stack", "cat"}
 _FEWEST_ROWS = 4
 
 
@@ -40,7 +38,10 @@ class BatchWatch:
             of the probed step before, else 0; ``batch.same_object``, 1 where they are also the same
             tensor; ``batch.available``, elements of what the batch was taken from over its own (of
             the data set of a loader, its samples); and what `Pairs` says. The line that took the
-            batch follows behind ``|``.
+            batch follows behind ``|``. And where the batches come in the order of the data, with
+            the line that gives them that order behind ``|``: ``order.level``, the mean of the
+            labels' fingerprints; ``order.spread``, their variance; ``order.rows``, how many they
+            are; ``order.kinds``, how many different ones.
     """
 
     def __init__(
@@ -50,19 +51,16 @@ class BatchWatch:
         self._tree = tree
         self._collector = collector
         self._handle: RemovableHandle | None = None
-        self._loaders: list[weakref.ref[DataLoader[Any]]] = []
-        self._taken: dict[int, tuple[weakref.ref[Tensor], float, str]] = {}
-        self._permuted: dict[int, tuple[weakref.ref[Tensor], str]] = {}
-        self._made_at: dict[str, str] = {}
+        self._origins = OriginLog(sources)
         self._batch: Tensor | None = None
         self._before: tuple[weakref.ref[Tensor], list[float]] | None = None
         self._pairs = Pairs()
         self._done = False
-        calls.listen(self._note, _TAKEN | LABELLED)
+        calls.listen(self._note, TAKING | LABELLED)
 
     def install(self) -> Callable[[], None]:
-        """Note the loaders that are iterated; returns what undoes it."""
-        return wrap(DataLoader, "__iter__", before=self._iterated)
+        """Note the loaders; returns what undoes it."""
+        return self._origins.install()
 
     def switch_on(self) -> None:
         """Watch the next step."""
@@ -76,11 +74,7 @@ class BatchWatch:
             self._handle.remove()
             self._handle = None
         self._batch = None
-        self._taken = {}
-
-    def _iterated(self, loader: DataLoader[Any]) -> None:
-        self._loaders = [*(ref for ref in self._loaders if ref() is not loader)][-7:]
-        self._loaders.append(weakref.ref(loader))
+        self._origins.forget()
 
     def _enter(self, module: nn.Module, args: Any) -> None:
         if self._done or not module.training or not torch.is_grad_enabled() or not args:
@@ -96,8 +90,8 @@ class BatchWatch:
         if self._handle is None or self._done or not isinstance(result, Tensor):
             return
         name = getattr(func, "__name__", "")
-        if name in _TAKEN and not result.requires_grad and result.numel():
-            self._note_taken(args, result)
+        if name in TAKING and not result.requires_grad and result.numel():
+            self._origins.note(args, result)
         elif self._batch is not None and result.requires_grad:
             labels = labels_of(name, args, kwargs)
             if labels is not None and len(labels) == len(self._batch):
@@ -106,63 +100,29 @@ class BatchWatch:
                     self._look(self._batch, labels)
                 self._batch = None
 
-    def _note_taken(self, args: tuple[Any, ...], result: Tensor) -> None:
-        source = args[0] if args else None
-        elements = float(source.numel()) if isinstance(source, Tensor) else 0.0
-        if isinstance(source, list | tuple) and source and isinstance(source[0], Tensor):
-            elements = self._taken.get(id(source[0]), (None, 0.0, ""))[1]
-        line = self._sources.line() or ""
-        if _permutes(args, result):
-            self._permuted = {**dict(list(self._permuted.items())[-7:])}
-            self._permuted[id(result)] = weakref.ref(result), line
-        elif isinstance(source, Tensor) and id(source) in self._permuted:
-            reference, made = self._permuted[id(source)]
-            if reference() is source:
-                self._made_at[line] = made
-        self._taken[id(result)] = weakref.ref(result), elements, self._made_at.get(line, line)
-
     def _look(self, batch: Tensor, labels: Tensor) -> None:
-        rows = fingerprints(batch)
-        available, made = self._origin(batch)
-        line = self._sources.line() or ""
-        where = f"{line}|{made}|{self._origin(labels)[1]}"
-        found = {"batch.available": available}
+        rows, numbers = fingerprints(batch), fingerprints(labels)
+        origin, line = self._origins.of(batch), self._sources.line() or ""
+        where = f"{line}|{origin.line}|{self._origins.of(labels).line}"
+        found = {"batch.available": origin.available}
         if self._before is not None:
             previous, known = self._before
             found["batch.repeated"] = float(sorted(known) == sorted(rows))
             found["batch.same_object"] = float(previous() is batch)
         self._before = weakref.ref(batch), rows
-        self._collector.add("train", where, found | self._pairs.take(rows, fingerprints(labels)))
-
-    def _origin(self, batch: Tensor) -> tuple[float, str]:
-        """How much larger what a batch was taken from is, and the line that took it."""
-        reference, elements, line = self._taken.get(id(batch), (None, 0.0, ""))
-        if reference is None or reference() is not batch:
-            elements, line = 0.0, ""
-        samples = next((n for ref in reversed(self._loaders) if (n := _samples(ref(), batch))), 0)
-        if samples:
-            return samples / len(batch), line
-        return max(1.0, elements / batch.numel()), line
+        self._collector.add("train", where, found | self._pairs.take(rows, numbers))
+        if origin.ordered:
+            self._collector.add("train", f"{line}|{origin.ordered}", _order(numbers))
 
 
-def _samples(loader: DataLoader[Any] | None, batch: Tensor) -> int:
-    """Number of samples of a loader whose batches are of that size; 0 where there is none."""
-    if loader is None or loader.batch_size != len(batch):
-        return 0
-    with contextlib.suppress(Exception):  # The data set is the user's code.
-        return len(loader.dataset)  # type: ignore[arg-type]
-    return 0
-
-
-def _permutes(args: tuple[Any, ...], result: Tensor) -> bool:
-    """Whether a call puts the rows of a tensor in another order."""
-    index = args[1] if len(args) > 1 else None
-    return (
-        isinstance(index, Tensor)
-        and isinstance(args[0], Tensor)
-        and index.dim() == 1
-        and len(index) == len(result) == len(args[0])
-    )
+def _order(numbers: list[float]) -> dict[str, float]:
+    mean = statistics.fmean(numbers)
+    return {
+        "order.level": mean,
+        "order.spread": sum((number - mean) ** 2 for number in numbers) / (len(numbers) - 1),
+        "order.rows": float(len(numbers)),
+        "order.kinds": float(len(set(numbers))),
+    }
 
 
 def labels_of(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | None:
