@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterable
 
-from probes import _harm, _knowledge, _places, _progress
+from probes import _knowledge, _places, _progress, _series
 from probes.base import Probe
 from probes.objective import Objective
 from probes.symptom import Symptom
-from probes.trace import Trace
+from probes.trace import Phase, Trace
 
 _SORTED = 0.5
 _FEWEST_POINTS = 8
 _CLASSES = 0.5
+_WORSE = 3.0
 
 
 class SortedBatches(Probe):
@@ -34,9 +36,10 @@ class SortedBatches(Probe):
         is 0 for shuffled data and 1 where all labels of a batch are equal. Severity 0.85 where
         this harms: with labels that come again within a batch (classes), where a bounded metric
         leaves more than a fifth of its range to gain, or, without one, half of what there is to
-        know is not known in evaluation; with other targets, where the run stands still far from its
-        best or knows nothing, for neighbours in a series of measurements are alike in healthy runs,
-        too. Else it is an observation (0.3).
+        know is not known in evaluation; with other targets, where besides evaluation misses them by
+        at least three times the squared error that training has when it comes to a batch: what was
+        learned of other batches is lost. Neighbours in a series of measurements are alike in
+        healthy runs, too. Else it is an observation (0.3).
 
     Example:
         bad: ``DataLoader(dataset, batch_size=32)`` over folders that were read class by class
@@ -51,7 +54,14 @@ class SortedBatches(Probe):
 
     code = "P816"
     name = "sorted-batches"
-    signals = ("order.level", "order.spread", "order.rows", "order.kinds")
+    signals = (
+        "order.level",
+        "order.spread",
+        "order.rows",
+        "order.kinds",
+        "target.unexplained",
+        "target.std",
+    )
 
     def read(self, trace: Trace, metric: Objective | None = None) -> Iterable[Symptom]:
         """See `Probe.read`."""
@@ -66,10 +76,12 @@ class SortedBatches(Probe):
             if between <= _SORTED:
                 continue
             loss, _, made = key.partition("|")
+            classes = kinds <= _CLASSES * rows
+            harms = _leaves_much(trace, metric) and (classes or _is_lost(trace, loss))
             yield Symptom(
                 code=self.code,
                 name=self.name,
-                severity=0.85 if _harms(trace, metric, kinds <= _CLASSES * rows) else 0.3,
+                severity=0.85 if harms else 0.3,
                 where=_places.term_at(trace, loss),
                 source=made or None,
                 step=levels.steps[0],
@@ -85,16 +97,32 @@ class SortedBatches(Probe):
 def _intraclass(levels: list[float], spreads: list[float], rows: float) -> float:
     """Share of the variance that lies between batches, beyond what chance gives their means."""
     within = statistics.fmean(spreads)
-    between = max(0.0, statistics.variance(levels) - within / rows)
+    between = max(0.0, statistics.variance(levels) - within / max(rows, 1.0))
     total = within + between
     return between / total if total > 0 else 0.0
 
 
-def _harms(trace: Trace, metric: Objective | None, classes: bool) -> bool:
-    if not classes:
-        return _harm.suffers(trace, metric)
+def _leaves_much(trace: Trace, metric: Objective | None) -> bool:
     left = _progress.left(trace, metric)
     if left is not None:
         return left > _progress.FAR
     unknown = _knowledge.ignorance(trace, "eval")
     return unknown is not None and unknown >= _knowledge.LITTLE
+
+
+def _is_lost(trace: Trace, loss: str) -> bool:
+    """Whether targets are missed by far more in evaluation than where training comes to them."""
+    learned = _error(trace, "train", loss)
+    places = trace.places("target.unexplained", "eval")
+    evaluated = [e for place in places if (e := _error(trace, "eval", place)) is not None]
+    return learned is not None and bool(evaluated) and min(evaluated) >= _WORSE * learned
+
+
+def _error(trace: Trace, phase: Phase, where: str) -> float | None:
+    """Mean squared error of a regression in the second half of the run."""
+    shares, scales = (
+        _series.window(trace.signal(phase, where, name), trace.steps, 0.5, 1.0)
+        for name in ("target.unexplained", "target.std")
+    )
+    errors = [share * scale**2 for share, scale in zip(shares, scales, strict=False)]
+    return _series.middle([error for error in errors if math.isfinite(error)])

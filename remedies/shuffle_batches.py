@@ -8,16 +8,12 @@ from typing import TYPE_CHECKING
 from probes.symptom import Symptom
 from probes.trace import Trace
 from remedies.base import Remedy
-from remedies.source.errors import Unwritable
 from remedies.space import Space
 from remedies.treatment import Action
 
 if TYPE_CHECKING:
     from remedies.source.source import Source
     from remedies.surgery import Program
-
-_LOADER = "torch.utils.data.DataLoader"
-_SIGNATURE = ("dataset", "batch_size", "shuffle", "sampler", "batch_sampler")
 
 
 class ShuffleBatches(Remedy):
@@ -81,9 +77,9 @@ class ShuffleBatches(Remedy):
         )
 
     def rewrite(self, source: Source, action: Action) -> None:
-        """Write ``shuffle=True`` where the loader is made."""
-        _, line = source.place(action.target)
-        (call,) = (c for c in source.calls({_LOADER}, [action.target]) if c.reaches(line))
-        if {"sampler", "batch_sampler"} & set(call.arguments(*_SIGNATURE)):
-            raise Unwritable("the loader has a sampler of its own")
-        call.set("shuffle", "True", *_SIGNATURE)
+        """Write ``shuffle=True`` where the loader is made, or index by a new order."""
+        from remedies.source.orders import shuffle_loader, shuffle_slices
+
+        file, line = source.place(action.target)
+        if not shuffle_loader(file, line):
+            shuffle_slices(file, line)

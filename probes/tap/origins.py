@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from probes.tap.loaders import LoaderLog, in_order, samples
+from probes.tap.loaders import LoaderLog
 from probes.tap.locate import Sources
 
 TAKING = {"__getitem__", "index_select", "narrow", "take", "stack", "cat"}
@@ -90,8 +90,8 @@ class OriginLog:
         line = taken.line if taken else ""
         loader = self._loaders.of(batch)
         if loader is not None:
-            ordered = self._loaders.line(loader) if in_order(loader) else ""
-            return Origin(samples(loader, batch) / len(batch), line, ordered)
+            ordered = loader.made if loader.in_order else ""
+            return Origin(loader.samples / len(batch), line, ordered)
         if taken is None:
             return Origin(1.0, line)
         available = max(1.0, taken.elements / batch.numel())
