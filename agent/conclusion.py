@@ -19,9 +19,10 @@ from agent.diagnosis import (
 from agent.excerpts import excerpts
 from agent.findings import Findings
 from agent.heard import Heard, by_gain, explain
+from agent.main_symptom import main_symptom
 from agent.request import Request
 from remedies import remedies
-from remedies.treatment import describe
+from remedies.treatment import CONTROL, describe
 
 _AS_GOOD = 0.5
 """Share of the best gain below which a partial recovery is no rival of the best one."""
@@ -61,21 +62,22 @@ def _verdict(findings: Findings, error: str | None) -> Verdict:
 
 
 def _summary(verdict: Verdict, findings: Findings, error: str | None) -> str:
-    worst = next((symptom for symptom in findings.symptoms if symptom.alarming), None)
+    fix = findings.fix.treatment if findings.fix else CONTROL
+    named = main_symptom(findings.symptoms, fix)
     if error is not None:
         return error
     settings = findings.settings
     if settings is not None and not settings.complaint:
-        if findings.fix is not None and findings.fix.treatment == settings.fix:
+        if findings.fix is not None and fix == settings.fix:
             return setting_answer.sentence(settings)
-        if worst is None and findings.fix is None:
+        if named is None and findings.fix is None:
             return f"{setting_answer.sentence(settings)}; no treatment was confirmed"
-    if verdict == "healthy" or worst is None:
+    if verdict == "healthy" or named is None:
         return "no symptom of a sick training was found"
-    found = f"{worst.name} at {worst.where}"
+    found = f"{named.name} at {named.where}"
     if findings.fix is None:
         return f"{found}; no treatment was confirmed"
-    return f"{found}; {describe(findings.fix.treatment)} recovers {_objective_name(findings)}"
+    return f"{found}; {describe(fix)} recovers {_objective_name(findings)}"
 
 
 def _objective_name(findings: Findings) -> str:

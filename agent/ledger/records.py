@@ -14,6 +14,7 @@ from statistics import fmean
 from agent.candidate import read_treatment, write_treatment
 from agent.diagnosis import Diagnosis, Tried
 from agent.experience import write_evidence
+from agent.main_symptom import main_symptom
 from agent.request import Request
 from agent.trace_file import write_trace
 from agent.wording import recovery
@@ -255,10 +256,11 @@ class FinishRecord:
         if metric := diagnosis.workload.metric:
             tags["agent.metric"] = f"{metric.name}:{metric.mode}"
         if diagnosis.symptoms:
-            worst = max(diagnosis.symptoms, key=lambda symptom: symptom.severity)
-            tags["agent.symptom"] = f"{worst.code} {worst.name}"
-            tags["agent.where"] = worst.where
-            tags["agent.source"] = worst.source or ""
+            fix = diagnosis.fix.treatment if diagnosis.fix else CONTROL
+            named = main_symptom(diagnosis.symptoms, fix) or diagnosis.symptoms[0]
+            tags["agent.symptom"] = f"{named.code} {named.name}"
+            tags["agent.where"] = named.where
+            tags["agent.source"] = named.source or ""
             tags["agent.symptoms"] = ",".join(dict.fromkeys(s.code for s in diagnosis.symptoms))
         if diagnosis.fix:
             tags["agent.fix"] = describe(diagnosis.fix.treatment)
