@@ -13,6 +13,7 @@ from probes.tap.locate import Sources
 from probes.tap.loss_inputs import LossInputWatch
 from probes.tap.losses import LossWatch
 from probes.tap.modules import ModuleTree
+from probes.tap.sample_axes import SampleAxisWatch
 from probes.tap.scrambles import ScrambleWatch
 from probes.tap.shared_samples import SharedSampleWatch
 from probes.tap.statistics import Collector
@@ -40,6 +41,7 @@ class DataWatch:
             LossInputWatch(sources, tree, calls, collector),
             LabelWatch(sources, calls, collector),
             ScrambleWatch(sources, calls, collector),
+            SampleAxisWatch(sources, tree, calls, collector),
         )
         self.watches = (*self._evaluated, *trained)
 

@@ -8,9 +8,7 @@ import libcst as cst
 
 from remedies.source.errors import Unwritable
 from remedies.source.file import SourceFile
-
-_METHODS = ("view", "reshape")
-_ALONE = (cst.Name, cst.Attribute, cst.Call, cst.Subscript)
+from remedies.source.reshapes import arguments, operand, reshaped
 
 
 def move(file: SourceFile, line: int, axis: int, dims: int, same: bool) -> None:
@@ -29,7 +27,7 @@ def move(file: SourceFile, line: int, axis: int, dims: int, same: bool) -> None:
     Raises:
         Unwritable: It does not do so once and plainly.
     """
-    calls = [call for call in file.nodes(cst.Call) if _reshaped(file, call)]
+    calls = [call for call in file.nodes(cst.Call) if reshaped(file, call)]
     found = [
         call
         for call in calls
@@ -48,25 +46,9 @@ def _put(new: cst.BaseExpression, old: cst.BaseExpression) -> cst.BaseExpression
     return new
 
 
-def _reshaped(file: SourceFile, call: cst.Call) -> cst.BaseExpression | None:
-    """What a call reshapes, if it does."""
-    first = call.args[0] if call.args else None
-    if file.imported(call.func) == "torch.reshape":
-        return first.value if first and not first.keyword and not first.star else None
-    if isinstance(call.func, cst.Attribute) and call.func.attr.value in _METHODS:
-        return call.func.value
-    return None
-
-
-def _arguments(file: SourceFile, call: cst.Call) -> str:
-    """The sizes as they are given."""
-    args = call.args[1:] if file.imported(call.func) else call.args
-    return ", ".join(file.code(arg.with_changes(comma=cst.MaybeSentinel.DEFAULT)) for arg in args)
-
-
 def _sizes(file: SourceFile, call: cst.Call) -> list[str] | None:
     """The sizes one by one; None where they cannot be told."""
-    sizes = file.parse(f"[{_arguments(file, call)}]")
+    sizes = file.parse(f"[{arguments(file, call)}]")
     match sizes:
         case cst.List(elements=[cst.Element(value=cst.Tuple() | cst.List() as inner)]):
             sizes = inner
@@ -84,25 +66,20 @@ def _use(file: SourceFile, call: cst.Call) -> set[str]:
     user = next(file.above(arg))
     used = {file.code(call)}
     if isinstance(user, cst.Call) and user.args and user.args[0] is arg:
-        used.add(f"{file.code(user.func)} of {_arguments(file, call)}")
+        used.add(f"{file.code(user.func)} of {arguments(file, call)}")
     return used
 
 
 def _moved(file: SourceFile, call: cst.Call, axis: int, dims: int, same: bool) -> str:
     """What to write for a reshape."""
-    given = _reshaped(file, call)
-    if "#" in file.code(call) or given is None:
-        raise Unwritable("there is a comment in the reshape")
-    code = file.code(given)
-    if not isinstance(given, _ALONE) and not given.lpar:
-        code = f"({code})"
+    code = operand(file, call)
     if same:
         return (
             f"{code}.transpose(1, 2)" if (axis, dims) == (-1, 3) else f"{code}.movedim({axis}, 1)"
         )
     moved = code if axis == -1 else f"{code}.movedim({axis}, -1)"
     if dims == 2:
-        return f"{moved}.reshape({_arguments(file, call)})"
+        return f"{moved}.reshape({arguments(file, call)})"
     sizes = _sizes(file, call)
     if sizes is None:
         raise Unwritable("the sizes that the scores are reshaped to cannot be told")
