@@ -23,17 +23,19 @@ class LabelsOutOfRange(Probe):
     """Labels that the loss cannot take, or that say nothing.
 
     What it detects:
-        Labels 1 and 2, -1 and 1, or 0 and 255 in a binary cross-entropy; a class that the model has
+        Labels 1 and 2, -1 and 1, or 0 and 255 in a binary cross-entropy; 0 and 1 in a loss that
+        takes -1 and 1, such as that of cosine embeddings or of hinges; a class that the model has
         no output for, which raises an exception; labels that are nearly all ignored; labels that
         are all of one class.
 
     Why it harms:
         A label of 2 asks for a probability above one: the score grows without end, and all samples
-        become positive. Ignored labels have no gradient, and a single class has nothing to be told
-        from.
+        become positive. A pair labelled 0 where -1 is meant has no loss at all. Ignored labels have
+        no gradient, and a single class has nothing to be told from.
 
     Rule:
-        Probabilities below 0 or above 1 in four of five probed steps, three at least: severity 0.9,
+        Probabilities below 0 or above 1, or labels that are neither -1 nor 1 in a loss that takes
+        these, in four of five probed steps, three at least: severity 0.9,
         unless a bounded metric is within 0.02 of its best (0.3). A run that was broken off by a
         label that is out of bounds: 0.9. More than half of the labels ignored, or, of fifty and
         more, all the same in all probed steps (of a cross-entropy of several classes): an alarm
@@ -52,7 +54,14 @@ class LabelsOutOfRange(Probe):
 
     code = "P903"
     name = "labels-out-of-range"
-    signals = ("label.outside", "label.ignored", "label.lowest", "label.highest", "label.classes")
+    signals = (
+        "label.outside",
+        "label.signed",
+        "label.ignored",
+        "label.lowest",
+        "label.highest",
+        "label.classes",
+    )
 
     def read(self, trace: Trace, metric: Objective | None = None) -> Iterable[Symptom]:
         """See `Probe.read`."""
@@ -65,9 +74,11 @@ class LabelsOutOfRange(Probe):
             if share is not None:
                 left = _progress.left(trace, metric)
                 severity = 0.3 if left is not None and left <= _NEARLY_BEST else 0.9
+                signed = trace.signal("train", line, "label.signed").values
+                takes = "-1 and 1" if signed else "probabilities from 0 to 1"
                 message = (
                     f"labels from {_least(trace, line):g} to {_largest(trace, line):g} in a loss "
-                    f"at {line} that takes probabilities from 0 to 1"
+                    f"at {line} that takes {takes}"
                 )
                 yield self._symptom(trace, line, severity, 0, message, {"outside": share})
         for line in trace.places("label.ignored"):

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from probes._loss_functions import BINARY, CATEGORICAL
+from probes._loss_functions import BINARY, CATEGORICAL, SIGNED
 from probes.tap.calls import CallLog
 from probes.tap.dense import is_dense
 from probes.tap.locate import Sources
@@ -15,6 +15,7 @@ from probes.tap.statistics import Collector
 from probes.tap.unrecorded import unrecorded
 
 _MOST_CALLS = 2
+_WATCHED = {*CATEGORICAL, *BINARY, *SIGNED}
 
 
 class LabelWatch:
@@ -31,7 +32,7 @@ class LabelWatch:
         self._collector = collector
         self._on = False
         self._seen: dict[str, int] = {}
-        calls.listen(self._note, (*CATEGORICAL, *BINARY))
+        calls.listen(self._note, _WATCHED)
         calls.on_error.append(self._note)
 
     def switch_on(self) -> None:
@@ -47,10 +48,11 @@ class LabelWatch:
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
     ) -> None:
         name = getattr(func, "__name__", "")
-        if not self._on or name not in (*CATEGORICAL, *BINARY):
+        if not self._on or name not in _WATCHED:
             return
-        given = dict(zip(("input", "target"), args, strict=False)) | kwargs
-        scores, labels = given.get("input"), given.get("target")
+        names = ("input", "target") if SIGNED.get(name, 1) == 1 else ("input1", "input2", "target")
+        given = dict(zip(names, args, strict=False)) | kwargs
+        scores, labels = given.get(names[0]), given.get("target")
         if not is_dense(scores) or not is_dense(labels) or not scores.requires_grad:
             return
         where = self._sources.line()
@@ -75,13 +77,17 @@ def label_statistics(
         ignored: The label that does not count.
 
     Returns:
-        Of probabilities ``label.outside``, the share that is below 0 or above 1. Of classes
+        Of probabilities ``label.outside``, the share that is below 0 or above 1; where a loss takes
+        -1 and 1, the share that is neither, and ``label.signed``, 1. Of classes
         ``label.classes``, how many the scores are for, and ``label.ignored``, the share of labels
         that do not count. Of either ``label.lowest`` and ``label.highest``, and ``label.count``, of
         those that count.
     """
     found: dict[str, Tensor | float] = {}
-    if name in BINARY or labels.is_floating_point():
+    if name in SIGNED:
+        found["label.signed"] = 1.0
+        found["label.outside"] = (labels.abs() != 1).float().mean()
+    elif name in BINARY or labels.is_floating_point():
         outside = (labels < 0) | (labels > 1)
         found["label.outside"] = outside.float().mean()
     else:

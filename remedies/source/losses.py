@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import libcst as cst
 
+from probes._loss_functions import SIGNED
 from remedies.source.calls import CallSite
 from remedies.source.errors import Unwritable
 from remedies.source.file import SourceFile
@@ -13,6 +14,13 @@ from remedies.source.numbers import literal
 
 _FUNCTIONS = "torch.nn.functional."
 _CLASSES = "torch.nn."
+_SIGNED = {
+    "HingeEmbeddingLoss": 1,
+    "SoftMarginLoss": 1,
+    "MarginRankingLoss": 2,
+    "CosineEmbeddingLoss": 2,
+}
+"""Classes of `probes._loss_functions.SIGNED`."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +51,7 @@ class LossCall:
         raise Unwritable(f"{self.made.name} is not called by way of its package")
 
     def operand(self, place: int) -> cst.BaseExpression:
-        """What is predicted, 0, or wanted, 1.
+        """What is predicted, 0, or wanted, usually 1.
 
         Raises:
             Unwritable: It cannot be told, or there is a comment in it.
@@ -82,17 +90,29 @@ def loss_at(file: SourceFile, line: int) -> LossCall:
 
 
 def shift_labels(loss: LossCall, low: float, high: float) -> None:
-    """Have labels from ``low`` to ``high`` come in as 0 to 1."""
-    file, labels = loss.call.file, loss.operand(1)
+    """Have labels from ``low`` to ``high`` come in as 0 to 1, or as -1 to 1 where these are taken.
+
+    >>> _shifted("y", 1, 2), _shifted("y", -1, 1), _shifted("y", 0, 1, signed=True)
+    ('y - 1', '(y + 1) / 2', '2 * y - 1')
+    """
+    file, place = loss.call.file, SIGNED.get(loss.kind, _SIGNED.get(loss.kind, 0))
+    labels = loss.operand(place or 1)
     code = file.code(labels)
     if not isinstance(labels, cst.Name | cst.Attribute | cst.Call | cst.Subscript):
         code = f"({code})"
-    if low:
-        code += f" - {low:g}" if low > 0 else f" + {-low:g}"
-    if high - low != 1:
-        code = f"({code}) / {high - low:g}" if low else f"{code} / {high:g}"
-    new = file.parse(code)
+    new = file.parse(_shifted(code, low, high, signed=place > 0))
     file.edit(labels, lambda _: new)
+
+
+def _shifted(code: str, low: float, high: float, signed: bool = False) -> str:
+    shifted = code
+    if low:
+        shifted += f" - {low:g}" if low > 0 else f" + {-low:g}"
+    if high - low != 1:
+        shifted = f"({shifted}) / {high - low:g}" if low else f"{shifted} / {high:g}"
+    if not signed:
+        return shifted
+    return f"2 * {shifted if shifted == code else f'({shifted})'} - 1"
 
 
 def weigh(loss: LossCall, weights: list[float], tensor: str) -> None:

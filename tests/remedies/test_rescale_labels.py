@@ -45,6 +45,30 @@ def test_labels_become_0_and_1(treat: Any, code: Any, loss: Any) -> None:
     assert not any(trace.signal("train", places[0], "label.outside").values)
 
 
+def cosine(scores: Tensor, labels: Tensor) -> Tensor:
+    pair = torch.cat([scores, torch.ones(16, 1)], 1), torch.ones(16, 2)
+    return functional.cosine_embedding_loss(*pair, labels[:, 0])
+
+
+def ranked(scores: Tensor, labels: Tensor) -> Tensor:
+    return nn.MarginRankingLoss(0.2)(scores, -scores.detach(), target=labels)
+
+
+def hinged(scores: Tensor, labels: Tensor) -> Tensor:
+    return functional.hinge_embedding_loss(scores, labels)
+
+
+@pytest.mark.parametrize("loss", [cosine, ranked, hinged, nn.SoftMarginLoss()])
+def test_labels_become_minus_1_and_1(treat: Any, loss: Any) -> None:
+    model, trace = treat(lambda: trained(lambda y: y, loss), (REMEDY.default("loss"),))
+    wanted, untreated = trained(lambda y: 2 * y - 1, loss), trained(lambda y: y, loss)
+    assert same(model, wanted) and not same(untreated, wanted)
+    (place,) = trace.places("label.signed")
+    assert not any(trace.signal("train", place, "label.outside").values)
+    model, trace = treat(lambda: trained(lambda y: 2 * y - 1, loss), (REMEDY.default("loss"),))
+    assert same(model, wanted) and not trace.applied
+
+
 @pytest.mark.parametrize("code", [lambda y: y, lambda y: 0.1 + 0.8 * y])
 def test_probabilities_are_left_alone(treat: Any, code: Any) -> None:
     loss = functional.binary_cross_entropy_with_logits

@@ -126,6 +126,22 @@ def test_labels_come_in_as_zero_and_one(rewrite, facts, low, high, labels, after
     assert found == [f"loss = {call.format(after)}"]
 
 
+@pytest.mark.parametrize(
+    ("made", "loss", "after"),
+    [
+        ("", "F.soft_margin_loss(net(x), y)", "F.soft_margin_loss(net(x), 2 * y - 1)"),
+        (
+            "judge = nn.CosineEmbeddingLoss(margin=0.3)",
+            "judge(net(a), net(b), same.float())",
+            "judge(net(a), net(b), 2 * same.float() - 1)",
+        ),
+    ],
+)
+def test_labels_come_in_as_minus_one_and_one(rewrite, facts, made, loss, after) -> None:
+    signals = {("train.py:7", "label.lowest"): 0, ("train.py:7", "label.highest"): 1}
+    assert lines(rewrite, facts, made, loss, "R903", signals) == [f"loss = {after}"]
+
+
 HEAD = """\
 class Net:
     def forward(self, x):
