@@ -17,7 +17,9 @@ from probes.tap.sample_axes import SampleAxisWatch
 from probes.tap.scrambles import ScrambleWatch
 from probes.tap.shared_samples import SharedSampleWatch
 from probes.tap.statistics import Collector
+from probes.tap.stored_rows import StoredRowWatch
 from probes.tap.targets import TargetWatch
+from probes.tap.wrap import all_undone
 
 
 class DataWatch:
@@ -32,10 +34,12 @@ class DataWatch:
         collector: Collector,
     ) -> None:
         self._batches = BatchWatch(sources, tree, calls, collector)
+        self._stored = StoredRowWatch(sources, collector)
         self._shared = SharedSampleWatch(sources, tree, calls, collector)
         self._evaluated = InputWatch(tree, collector), TargetWatch(sources, calls, collector)
         trained = (
             self._batches,
+            self._stored,
             self._shared,
             BroadcastWatch(sources, calls, losses, collector),
             LossInputWatch(sources, tree, calls, collector),
@@ -46,8 +50,8 @@ class DataWatch:
         self.watches = (*self._evaluated, *trained)
 
     def install(self) -> Callable[[], None]:
-        """Begin to note loaders; returns what undoes it."""
-        return self._batches.install()
+        """Begin to note loaders and what they read; returns what undoes it."""
+        return all_undone([self._batches.install(), self._stored.install()])
 
     def switch_on(self) -> None:
         """Watch the next step."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset
 
 from probes import Symptom
 from remedies import Action, remedies
@@ -385,3 +386,30 @@ def test_samples_are_kept_apart(treat: Any, wrong: dict[str, bool], target: str)
     found, trace = treat(lambda: program(**wrong), (action("keep-samples-apart", target),))
     assert [event["target"] for event in trace.applied] == [target]
     assert all(one.equal(other) for one, other in zip(found, wanted, strict=True))
+
+
+class Jittered(Dataset[Tensor]):
+    """Adds one to a row when it is read, in place."""
+
+    def __init__(self, as_array: bool) -> None:
+        self.rows: Any = numpy.zeros((6, 2), "float32") if as_array else torch.zeros(6, 2)
+
+    def __len__(self) -> int:
+        return 6
+
+    def __getitem__(self, index: int) -> Tensor:
+        row = self.rows[index]
+        row += 1
+        return torch.as_tensor(row)
+
+
+@pytest.mark.parametrize("as_array", [False, True])
+def test_what_a_data_set_keeps_is_put_back(treat: Any, as_array: bool) -> None:
+    def program() -> list[float]:
+        torch.manual_seed(0)
+        loader = DataLoader(Subset(Jittered(as_array), range(4)), batch_size=2, shuffle=True)
+        return [float(batch.max()) for _ in range(3) for batch in loader]
+
+    found, trace = treat(program, (action("copy-items", "Jittered.rows"),))
+    assert found == [1.0] * 6 and program() == [1.0, 1.0, 2.0, 2.0, 3.0, 3.0]
+    assert [event["target"] for event in trace.applied] == ["Jittered.rows"]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset
 
 from probes.tap import Tap
 from probes.tap.broadcasts import inflation
@@ -424,3 +425,52 @@ def test_moments_along_the_first_axis_are_left_alone(samples: int) -> None:
         trace = read_sequences(Recurrent(batch_first=False), 6, 6, 6)
     assert 1.0 not in trace.signal("train", "gru", "samples.in_time").values
     assert not trace.places("samples.axis")
+
+
+class Kept(Dataset[tuple[Tensor, Tensor]]):
+    """Rows and a label each, as a tensor or as an array."""
+
+    def __init__(self, how: str) -> None:
+        rows = torch.randn(24, 5)
+        self.rows: Any = rows.numpy() if how == "array" else rows
+        self.cache = torch.zeros(24, 5)
+        self.how = how
+
+    def __len__(self) -> int:
+        return 24
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        row = self.rows[index]
+        if self.how == "copied":
+            row = row.clone()
+        if self.how == "cached":
+            self.cache[index] = row + 1
+        else:
+            row += 1
+        return torch.as_tensor(row), torch.tensor(index % 3)
+
+
+@pytest.mark.parametrize(
+    ("how", "changed", "is_array"),
+    [("tensor", 1.0, 0.0), ("array", 1.0, 1.0), ("copied", 0.0, 0.0), ("cached", 0.0, 0.0)],
+)
+@pytest.mark.parametrize("subset", [False, True])
+def test_data_that_is_changed_by_reading_it(
+    how: str, changed: float, is_array: float, subset: bool
+) -> None:
+    data: Dataset[tuple[Tensor, Tensor]] = Kept(how)
+    if subset:
+        data = Subset(data, range(16))
+
+    def batches() -> Iterator[tuple[Tensor, Tensor]]:
+        for _ in range(6):
+            yield from DataLoader(data, batch_size=8, shuffle=True)
+
+    trace = observe(lambda: train(linear(), batches(), functional.cross_entropy))
+    keys = trace.places("data.changed")
+    assert {key.partition("|")[0] for key in keys} == {"Kept.rows", "Kept.cache"}
+    told = {key.partition("|")[0]: trace.signal("train", key, "data.changed") for key in keys}
+    assert set(told["Kept.rows"].values) == {changed} and set(told["Kept.cache"].values) == {0.0}
+    (rows,) = (key for key in keys if "rows" in key)
+    assert set(trace.signal("train", rows, "data.is_array").values) == {is_array}
+    assert rows.endswith(f":{Kept.__getitem__.__code__.co_firstlineno}")
