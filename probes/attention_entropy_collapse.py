@@ -78,7 +78,7 @@ class AttentionEntropyCollapse(Probe):
         places = [where for where in trace.places("attention.entropy") if _is_told(trace, where)]
         twice = [where for where in places if takes_weights(trace, where)]
         places = [where for where in places if where not in twice]
-        across = [where for where in places if _always(trace, where, "across")]
+        across = [where for where in places if takes_another_axis(trace, where)]
         sharp = [where for where in places if where not in across and _is_sharp(trace, where)]
         flat = [w for w in places if w not in across and w not in sharp and _is_flat(trace, w)]
         born = [] if across else places
@@ -141,6 +141,11 @@ _TWICE = (
 def takes_weights(trace: Trace, where: str) -> bool:
     """Whether the softmax of an attention is given what is a softmax's result already."""
     return _always(trace, where, "twice")
+
+
+def takes_another_axis(trace: Trace, where: str) -> bool:
+    """Whether the softmax of an attention runs along another axis than the product sums over."""
+    return _always(trace, where, "across")
 
 
 def _is_told(trace: Trace, where: str) -> bool:

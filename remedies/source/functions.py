@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import libcst as cst
 
-from remedies.source.calls import calls_at
+from remedies.source.calls import CallSite, calls_at
 from remedies.source.errors import Unwritable
 from remedies.source.file import SourceFile
 from remedies.source.imports import functional_name
@@ -115,6 +115,24 @@ def drop(file: SourceFile, line: int, operation: str) -> None:
         raise Unwritable("there is a comment in the call")
     alone = isinstance(next(file.above(call)), cst.Arg | cst.Assign | cst.Return)
     file.edit(call, lambda _: argument if alone else _enclosed(argument))
+
+
+def set_axis(file: SourceFile, line: int, operation: str, axis: int) -> None:
+    """Have a function at a line work along another axis.
+
+    Args:
+        file: The file.
+        line: Line of the call.
+        operation: Name of a function of torch whose axis comes second; also known as a method.
+        axis: Which one.
+
+    Raises:
+        Unwritable: There is not exactly one such call on the line.
+    """
+    call, argument = _call(file, line, operation)
+    is_method = isinstance(call.func, cst.Attribute) and call.func.value is argument
+    signature = ("dim",) if is_method else ("input", "dim")
+    CallSite(file, call, operation).set("dim", str(axis), *signature)
 
 
 def _call(file: SourceFile, line: int, operation: str) -> tuple[cst.Call, cst.BaseExpression]:

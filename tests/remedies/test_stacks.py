@@ -128,6 +128,34 @@ def test_a_second_softmax_is_left_out(treat, way) -> None:
     assert not torch.equal(model.weight, program().weight)
 
 
+@pytest.mark.parametrize("way", ["function", "keyword", "module"])
+def test_a_softmax_is_taken_along_the_keys(treat, way) -> None:
+    def program(axis: int = 1) -> nn.Module:
+        torch.manual_seed(0)
+        model, x = nn.Linear(8, 8), torch.randn(3, 5, 8)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        for _ in range(4):
+            scores = model(x) @ x.mT
+            if way == "module":
+                weights = nn.Softmax(axis)(scores)
+            else:
+                weights = scores.softmax(axis) if way == "function" else scores.softmax(dim=axis)
+            loss = (weights @ x).square().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        return model
+
+    _, observed = treat(program, ())
+    (target,) = remedies["softmax-over-keys"].targets([], observed)
+    model, trace = treat(program, (act("softmax-over-keys", target),))
+    assert [event["target"] for event in trace.applied] == [target]
+    assert torch.equal(model.weight, program(-1).weight)
+    assert not torch.equal(model.weight, program().weight)
+    _, right = treat(lambda: program(-1), ())
+    assert not list(remedies["softmax-over-keys"].targets([], right))
+
+
 def test_the_first_factor_brings_the_first_scores_to_one() -> None:
     symptom = Symptom(
         code="P704", name="x", severity=1, where="a", message="", evidence={"first_scale": 40.0}

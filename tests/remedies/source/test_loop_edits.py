@@ -133,6 +133,20 @@ def test_a_softmax_is_left_out(rewrite, line, after) -> None:
     assert rewrite(text.format(line), "R607", "softmax@train.py:2") == text.format(after)
 
 
+@pytest.mark.parametrize(
+    ("line", "after"),
+    [
+        ("w = F.softmax(q @ k, dim=1)", "w = F.softmax(q @ k, dim=-1)"),
+        ("w = (q @ k).softmax(0)", "w = (q @ k).softmax(-1)"),
+        ("w = F.softmax(scores)", "w = F.softmax(scores, dim=-1)"),
+        ("w = F.softmax(scores, 2)[0]", "w = F.softmax(scores, -1)[0]"),
+    ],
+)
+def test_a_softmax_is_taken_along_the_last_axis(rewrite, line, after) -> None:
+    text = "from torch.nn import functional as F\n{0}\n"
+    assert rewrite(text.format(line), "R608", "softmax@train.py:2") == text.format(after)
+
+
 @pytest.mark.parametrize("line", ["w = x.softmax(0).softmax(-1)", "w = self.weigh(x)"])
 def test_a_softmax_that_is_not_clear_is_not_left_out(rewrite, line) -> None:
     with pytest.raises(Unwritable):

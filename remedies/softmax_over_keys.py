@@ -1,0 +1,91 @@
+"""R608: the softmax of attention along the keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from probes.attention_entropy_collapse import takes_another_axis
+from probes.symptom import Symptom
+from probes.trace import Trace
+from remedies.base import Remedy
+from remedies.source.errors import Unwritable
+from remedies.space import Space
+from remedies.treatment import Action
+
+if TYPE_CHECKING:
+    from remedies.source.source import Source
+    from remedies.surgery import Program
+
+
+class SoftmaxOverKeys(Remedy):
+    """The softmax of attention along the keys.
+
+    What it does:
+        Takes the softmax along the last axis, over which the product with the values sums.
+
+    When it helps:
+        It runs along the queries, or the heads, or the samples: what a query gathers is no mean of
+        the values, and queries compete for each key.
+
+    Parameters:
+        None.
+
+    In the script:
+        ``scores.softmax(-1)`` for scores of shape (batch, queries, keys).
+
+    Source:
+        Bahdanau et al. 2015, Neural Machine Translation by Jointly Learning to Align and Translate;
+        Vaswani et al. 2017, Attention Is All You Need, equation 1.
+    """
+
+    code = "R608"
+    name = "softmax-over-keys"
+    treats = {"P704": 0.95}
+    acts_on = "calls of softmax"
+
+    @property
+    def space(self) -> Space:
+        """It has no parameters."""
+        return {}
+
+    def targets(self, symptoms: Iterable[Symptom], trace: Trace) -> Iterable[str]:
+        """All such calls at once."""
+        found = [
+            i.call for where, i in trace.attentions.items() if takes_another_axis(trace, where)
+        ]
+        calls = [call for call in dict.fromkeys(found) if call.startswith("softmax@")]
+        if calls:
+            yield ",".join(calls)
+
+    def apply(self, program: Program, action: Action) -> None:
+        """Answer the calls at the lines."""
+        wanted = {target.partition("@")[2]: target for target in action.targets}
+
+        def rewrite(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            if getattr(func, "__name__", "") != "softmax":
+                return NotImplemented
+            target = wanted.get(program.line() or "")
+            if target is None:
+                return NotImplemented
+            program.report(action, target, "along the last axis")
+            if len(args) > 1:
+                return func(args[0], -1, *args[2:], **kwargs)
+            return func(*args, **{**kwargs, "dim": -1})
+
+        program.rewrite_calls(rewrite)
+
+    def advice(self, action: Action) -> str:
+        """Which axis to take."""
+        lines = ", ".join(target.partition("@")[2] for target in action.targets)
+        return f"Take the softmax at {lines or 'that line'} along the keys: dim=-1."
+
+    def rewrite(self, source: Source, action: Action) -> None:
+        """Write the last axis into the calls."""
+        from remedies.source.functions import set_axis
+
+        if not action.targets:
+            raise Unwritable("no line is named")
+        for target in action.targets:
+            operation, _, line = target.partition("@")
+            set_axis(*source.place(line), operation, -1)
