@@ -29,11 +29,11 @@ class AlteredData(Probe):
 
     Rule:
         A batch that a loader reads in the process of the training, after each sample has been read
-        once (what fills a cache is over by then), leaves other rows behind in the tensors and
-        arrays of the data set that have one row for each sample: more than one row in twenty, on
-        average over three probed steps or more. Severity 0.9 where a bounded metric leaves more
-        than a tenth of its range to gain, or, without one, half of what there is to know is not
-        known; else it is an observation (0.3).
+        once (what fills a cache is over by then), leaves other rows behind in the tensors, arrays
+        and lists of these that have one row for each sample: more than one row in twenty of those
+        looked at, on average over three probed steps or more. Severity 0.9 where a bounded metric
+        leaves more than a tenth of its range to gain, or, without one, half of what there is to
+        know is not known; else it is an observation (0.3).
 
     Example:
         bad: ``image = self.images[i]`` before an augmentation in place

@@ -18,7 +18,10 @@ from probes.tap.statistics import Collector
 from probes.tap.unrecorded import unrecorded
 from probes.tap.wrap import wrap
 
-Rows = dict[str, Any]
+_MOST_ROWS = 32
+
+Row = Tensor | numpy.ndarray[Any, Any]
+Rows = dict[str, list[Row]]
 """Rows of tensors or arrays by the attribute that has them."""
 
 
@@ -60,7 +63,8 @@ class StoredRowWatch:
         count = len(indices)
         self._read[dataset] = self._read.get(dataset, 0) + count
         if self._on and count and self._read[dataset] > len(dataset) + count:
-            self._before = dataset, indices, stored(dataset, indices)
+            some = indices[:_MOST_ROWS]
+            self._before = dataset, some, stored(dataset, some)
 
     def _compare(self, dataset: Any, indices: list[int], before: Rows) -> None:
         method = type(dataset).__getitem__
@@ -70,11 +74,14 @@ class StoredRowWatch:
         line = self._sources.place(code, code.co_firstlineno)
         with unrecorded():
             for name, rows in stored(dataset, indices).items():
-                changed = changes(before[name], rows) if name in before else 0.0
+                if name not in before:
+                    continue
+                pairs = zip(before[name], rows, strict=True)
+                changed = [not same(one, other) for one, other in pairs]
                 where = f"{type(dataset).__name__}.{name}|{line}"
                 found = {
-                    "data.changed": changed,
-                    "data.is_array": float(isinstance(rows, numpy.ndarray)),
+                    "data.changed": sum(changed) / len(changed),
+                    "data.is_array": float(isinstance(rows[0], numpy.ndarray)),
                 }
                 self._collector.add("train", where, found)
 
@@ -89,16 +96,27 @@ def located(dataset: Any, index: Any) -> tuple[Any, list[int]]:
 
 
 def stored(dataset: Any, indices: list[int]) -> Rows:
-    """Copies of the rows that a data set keeps of some samples."""
+    """Copies of what a data set keeps of some samples, in a tensor, an array or a list of these."""
     return {
-        name: value[indices].clone() if isinstance(value, Tensor) else value[indices].copy()
+        name: [_copy(value[index]) for index in indices]
         for name, value in vars(dataset).items()
-        if isinstance(value, Tensor | numpy.ndarray) and value.shape[:1] == (len(dataset),)
+        if _has_rows(value, len(dataset))
     }
 
 
-def changes(before: Any, after: Any) -> float:
-    """Share of the rows that differ; NaN is equal to itself."""
-    one, other = (torch.as_tensor(rows).reshape(len(rows), -1) for rows in (before, after))
-    differs = (one != other) & ~((one != one) & (other != other))
-    return float(differs.any(1).float().mean())
+def same(one: Row, other: Row) -> bool:
+    """Whether two rows are equal; NaN is equal to itself."""
+    if one.shape != other.shape:
+        return False
+    first, second = torch.as_tensor(one), torch.as_tensor(other)
+    return bool(((first == second) | ((first != first) & (second != second))).all())
+
+
+def _has_rows(value: Any, count: int) -> bool:
+    if isinstance(value, list):
+        return len(value) == count > 0 and isinstance(value[0], Tensor | numpy.ndarray)
+    return isinstance(value, Tensor | numpy.ndarray) and value.shape[:1] == (count,)
+
+
+def _copy(row: Any) -> Row:
+    return row.detach().clone() if isinstance(row, Tensor) else numpy.array(row)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any
 
-import numpy
 import torch
 
-from probes.tap.stored_rows import changes, located, stored
+from probes.tap.stored_rows import located, same, stored
 
 
 def kept(
@@ -32,13 +31,14 @@ def kept(
         batch = fetch(fetcher, index)
         for name, rows in before.items():
             value = getattr(dataset, name)
-            if changes(rows, value[indices]):
+            changed = [
+                (at, row) for at, row in zip(indices, rows, strict=True) if not same(value[at], row)
+            ]
+            with torch.no_grad():
+                for at, row in changed:
+                    value[at] = row
+            if changed:
                 tell(f"{type(dataset).__name__}.{name}")
-                if isinstance(value, numpy.ndarray):
-                    value[indices] = rows
-                else:
-                    with torch.no_grad():
-                        value[indices] = rows
         return batch
 
     return read

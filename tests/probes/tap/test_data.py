@@ -433,6 +433,8 @@ class Kept(Dataset[tuple[Tensor, Tensor]]):
     def __init__(self, how: str) -> None:
         rows = torch.randn(24, 5)
         self.rows: Any = rows.numpy() if how == "array" else rows
+        if how == "list":
+            self.rows = list(rows)
         self.cache = torch.zeros(24, 5)
         self.how = how
 
@@ -452,7 +454,13 @@ class Kept(Dataset[tuple[Tensor, Tensor]]):
 
 @pytest.mark.parametrize(
     ("how", "changed", "is_array"),
-    [("tensor", 1.0, 0.0), ("array", 1.0, 1.0), ("copied", 0.0, 0.0), ("cached", 0.0, 0.0)],
+    [
+        ("tensor", 1.0, 0.0),
+        ("array", 1.0, 1.0),
+        ("list", 1.0, 0.0),
+        ("copied", 0.0, 0.0),
+        ("cached", 0.0, 0.0),
+    ],
 )
 @pytest.mark.parametrize("subset", [False, True])
 def test_data_that_is_changed_by_reading_it(
