@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable
 
-from probes import _places, _progress, _series, _words
+from probes import _class_weights, _places, _progress, _series, _words
 from probes.base import Probe
 from probes.objective import Objective
 from probes.series import Series
@@ -30,7 +30,8 @@ class IgnoredImbalance(Probe):
 
     What it detects:
         A classifier that gives the commonest class to most samples of the others, while the metric
-        (a balanced accuracy, a recall, an F1) counts these.
+        (a balanced accuracy, a recall, an F1) counts these; and weights of the classes that are
+        upside down.
 
     Why it harms:
         In the mean over samples a class of one in twenty weighs a twentieth. As long as the model
@@ -52,6 +53,11 @@ class IgnoredImbalance(Probe):
         longer moves; and the cross-entropy is below nine tenths of what the shares of the labels
         alone give: something is known of the classes, or weights would do no good (see
         prediction-collapse).
+
+        Weights of the classes that grow with their shares (a correlation of 0.7 of the logarithms,
+        where the commonest class is three times as common as the rarest one) are an alarm (0.8)
+        where a bounded metric leaves more than a fifth of its range to gain: they add to what they
+        are to make up for.
 
     Example:
         bad: ``F.cross_entropy(scores, y)`` with 95 % of one class, judged by the recall
@@ -78,6 +84,8 @@ class IgnoredImbalance(Probe):
 
     def read(self, trace: Trace, metric: Objective | None = None) -> Iterable[Symptom]:
         """See `Probe.read`."""
+        for where in trace.places("label.weight.0"):
+            yield from self._upside_down(trace, metric, where)
         for where in trace.places("prediction.minority_hits"):
             evidence = {name.replace(".", "_"): _late(trace, where, name) for name in self.signals}
             known = {name: value for name, value in evidence.items() if value is not None}
@@ -98,6 +106,29 @@ class IgnoredImbalance(Probe):
                 evidence=known,
                 message=_message(known, unfair),
             )
+
+    def _upside_down(self, trace: Trace, metric: Objective | None, where: str) -> Iterable[Symptom]:
+        weights, shares = (
+            _class_weights.of_classes(trace, where, f"label.{n}") for n in ("weight", "share")
+        )
+        if len(weights) != len(shares) or not _class_weights.are_upside_down(weights, shares):
+            return
+        common, rare = shares.index(max(shares)), shares.index(min(shares))
+        harms = (_progress.left(trace, metric) or 0.0) > _progress.FAR
+        yield Symptom(
+            code=self.code,
+            name=self.name,
+            severity=ALARM + 0.3 if harms else 0.3,
+            where=_places.term_at(trace, where),
+            source=where if ":" in where else None,
+            step=trace.signal("train", where, "label.weight.0").steps[0],
+            evidence={"weight": weights[common], "other_weight": weights[rare]},
+            message=(
+                f"the weights of the classes are upside down: {weights[common]:.3g} for the "
+                f"commonest one, with {shares[common]:.0%} of the labels, {weights[rare]:.3g} for "
+                f"the rarest, with {shares[rare]:.1%}"
+            ),
+        )
 
 
 def _message(known: dict[str, float], unfair: bool) -> str:

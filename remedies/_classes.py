@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from probes._class_weights import of_classes
 from probes.trace import Trace
 from remedies.source.errors import Unwritable
 
@@ -12,9 +13,12 @@ def shares(trace: Trace, line: str) -> list[float]:
     Raises:
         Unwritable: It was not seen, or a class never occurred.
     """
-    found: list[float] = []
-    while values := trace.signal("train", line, f"label.share.{len(found)}").values:
-        found.append(sum(values) / len(values))
+    found = of_classes(trace, line, "label.share")
     if len(found) < 2 or min(found) <= 0:
         raise Unwritable(f"how common the classes are at {line} is not known")
     return found
+
+
+def weights(trace: Trace, line: str) -> list[float]:
+    """The weights of the classes that a loss is given at a line; none where it is given none."""
+    return of_classes(trace, line, "label.weight")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from probes._class_weights import are_upside_down
 from probes.symptom import Symptom
 from probes.trace import Trace
 from remedies import _classes
@@ -31,7 +32,8 @@ class WeighClasses(Remedy):
     What it does:
         Gives the calls of a classification loss in training the weights of the classes, from how
         often their labels occurred so far: the inverse of their share, or its square root, with a
-        mean of one over the samples. A call that has weights of its own keeps them.
+        mean of one over the samples. A call that has weights of its own keeps them, unless they
+        weigh a class the more, the commoner it is.
 
     When it helps:
         A rare class is hardly ever predicted, because it hardly counts in the mean over the samples
@@ -95,6 +97,8 @@ class WeighClasses(Remedy):
                 raise Unwritable(f"{name} was not seen")
             file, line = source.place(info.source)
             shares = _classes.shares(source.trace, info.source or "")
+            own = _classes.weights(source.trace, info.source or "")
+            wrong = len(own) == len(shares) and are_upside_down(own, shares)
             weights = [1 / (share * len(shares)) for share in shares]
             weights = [weight**0.5 for weight in weights] if root else weights
-            weigh(loss_at(file, line), weights, written_name(file, "torch.tensor"))
+            weigh(loss_at(file, line), weights, written_name(file, "torch.tensor"), instead=wrong)

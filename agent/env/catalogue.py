@@ -58,4 +58,9 @@ _FOURTH = Catalogue(
     (*_THIRD.remedies, "R315", "R815"),
 )
 
-VERSIONS = dict(enumerate((_FIRST, _SECOND, _THIRD, _FOURTH)))
+_FIFTH = Catalogue(
+    (*_FOURTH.probes, "P816", "P817", "P908"),
+    (*_FOURTH.remedies, "R608", "R816", "R817", "R908"),
+)
+
+VERSIONS = dict(enumerate((_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH)))

@@ -44,7 +44,8 @@ class PredictionWatch:
         sources: Tells the user's line that computes the loss: that is where.
         calls: Tells of the calls.
         collector: Takes what `class_statistics` and, in training, `Priors` say; where the
-            labels are numbers of classes, what `sharpness` says, too.
+            labels are numbers of classes, what `sharpness` says, too, and ``label.weight.0`` and so
+            on, where there are few classes and the loss is given weights for them.
     """
 
     def __init__(self, sources: Sources, calls: CallLog, collector: Collector) -> None:
@@ -89,8 +90,16 @@ class PredictionWatch:
             elif scores.requires_grad:
                 found |= self._priors.recalls(where, rows, classes)
                 if not labels.is_floating_point():
-                    found |= sharpness(rows, classes)
+                    found |= sharpness(rows, classes) | _weights(name, args, kwargs)
         self._collector.add("train" if scores.requires_grad else "eval", where, found)
+
+
+def _weights(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Tensor]:
+    """The weights of the classes."""
+    given = kwargs.get("weight", args[2] if len(args) > 2 else None)
+    if name in BINARY or not is_dense(given) or given.numel() > _FEW_CLASSES:
+        return {}
+    return {f"label.weight.{number}": weight for number, weight in enumerate(given.detach())}
 
 
 def _picks_labels(scores: Tensor, index: Tensor, dim: int) -> bool:

@@ -115,13 +115,14 @@ def _shifted(code: str, low: float, high: float, signed: bool = False) -> str:
     return f"2 * {shifted if shifted == code else f'({shifted})'} - 1"
 
 
-def weigh(loss: LossCall, weights: list[float], tensor: str) -> None:
+def weigh(loss: LossCall, weights: list[float], tensor: str, instead: bool = False) -> None:
     """Give the classes of a loss weights.
 
     Args:
         loss: The loss.
         weights: One for each class.
         tensor: How the file writes ``torch.tensor``.
+        instead: Whether they take the place of the weights that it has.
 
     Raises:
         Unwritable: It has weights already, or takes none.
@@ -130,7 +131,8 @@ def weigh(loss: LossCall, weights: list[float], tensor: str) -> None:
     binary = "binary_cross_entropy_with_logits", "BCEWithLogitsLoss"
     given = {arg.keyword.value for arg in loss.made.node.args if arg.keyword}
     settings = loss.made.node.args[2:] if loss.is_function else loss.made.node.args
-    if given & {"weight", "pos_weight"} or any(arg.keyword is None for arg in settings):
+    taken = {"pos_weight"} if instead else {"weight", "pos_weight"}
+    if given & taken or any(arg.keyword is None for arg in settings):
         raise Unwritable("the loss has weights already, as it seems")
     if file.mentions("device", "cuda"):
         raise Unwritable("on which device the weights have to be is for a person to say")

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from probes._class_weights import are_upside_down
 from probes._loss_functions import BINARY, CATEGORICAL
 from probes.tap.dense import is_dense
 
@@ -38,12 +39,13 @@ class ClassWeights:
         scores, labels = given.pop("input"), given.pop("target")
         if not is_dense(scores) or not is_dense(labels) or not scores.requires_grad:
             return NotImplemented
-        if given.get("weight") is not None or given.get("pos_weight") is not None:
+        own = given.get("weight")
+        if given.get("pos_weight") is not None or (own is not None and name in BINARY):
             return NotImplemented
         with torch.no_grad(), torch._C.DisableTorchFunction():
             found = self._weights(name, scores, labels, given)
-        if found is None:
-            return NotImplemented
+            if found is None or (own is not None and not self._are_upside_down(own)):
+                return NotImplemented
         self._tell("classes weighed")
         return func(scores, labels, **{**given, "weight": found})
 
@@ -58,6 +60,10 @@ class ClassWeights:
         classes = scores.shape[1 if scores.dim() > 1 else 0]
         kept = labels[labels != given.get("ignore_index", -100)].flatten()
         return self._balance(torch.bincount(kept, minlength=classes)).to(scores)
+
+    def _are_upside_down(self, weights: Tensor) -> bool:
+        counts = self._counts[len(weights)]
+        return are_upside_down(weights.tolist(), counts.tolist())
 
     def _balance(self, counts: Tensor) -> Tensor:
         """Weights of the classes by all labels so far, with a mean of one over the samples."""

@@ -89,3 +89,34 @@ def test_a_metric_that_does_not_count_rare_classes_is_no_harm(make_trace, case) 
 )
 def test_decisions_as_good_as_the_scores_are_fine(make_trace, case) -> None:
     assert not creep(make_trace, **case)
+
+
+def weighed(make_trace, weights, shares, curve):
+    signals = {
+        ("train", "train.py:1", f"label.{name}.{number}"): [value] * 20
+        for name, values in (("weight", weights), ("share", shares))
+        for number, value in enumerate(values)
+    }
+    trace = make_trace(signals, {"val_f1": curve}, terms=("loss",))
+    return list(IgnoredImbalance().read(trace, F1))
+
+
+@pytest.mark.parametrize(("curve", "alarming"), [([0.5] * 6, True), ([0.9] * 6, False)])
+def test_weights_that_are_upside_down(make_trace, curve, alarming) -> None:
+    (symptom,) = weighed(make_trace, [3.2, 0.9, 0.4], [0.7, 0.2, 0.1], curve)
+    assert symptom.alarming is alarming
+    assert (symptom.where, symptom.source) == ("loss", "train.py:1")
+    assert "3.2 for the commonest one, with 70% of the labels" in symptom.message
+
+
+@pytest.mark.parametrize(
+    ("weights", "shares"),
+    [
+        ([0.4, 0.9, 3.2], [0.7, 0.2, 0.1]),
+        ([1.0, 1.0, 1.0], [0.7, 0.2, 0.1]),
+        ([1.0, 2.5, 1.0], [0.35, 0.4, 0.25]),
+        ([1.0, 0.9], [0.7, 0.2, 0.1]),
+    ],
+)
+def test_other_weights_are_left_alone(make_trace, weights, shares) -> None:
+    assert not weighed(make_trace, weights, shares, [0.5] * 6)

@@ -60,6 +60,18 @@ def test_weights_of_the_script_stay(treat: Any) -> None:
     assert not trace.applied and odds(model) == pytest.approx(0.0, abs=0.1)
 
 
+def test_weights_that_are_upside_down_do_not(treat: Any) -> None:
+    def weighed(scores: Tensor, labels: Tensor) -> Tensor:
+        return functional.cross_entropy(scores, labels, weight=torch.tensor([1.8, 0.2]))
+
+    assert odds(trained(weighed, 2)) < -4
+    model, trace = treat(lambda: trained(weighed, 2), (remedies["weigh-classes"].default("loss"),))
+    assert trace.applied and odds(model) == pytest.approx(0.0, abs=0.1)
+    _, untreated = treat(lambda: trained(weighed, 2), ())
+    (place,) = untreated.places("label.weight.0")
+    assert untreated.signal("train", place, "label.weight.1").values[0] == pytest.approx(0.2)
+
+
 def test_targets_are_classification_losses() -> None:
     trace = Trace.of(
         {"event": "term", "where": name, "source": "train.py:1", "operation": operation}

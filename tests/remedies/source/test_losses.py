@@ -111,6 +111,13 @@ def test_weights_that_may_be_wrong_are_not_written(rewrite, facts, made, loss, s
         lines(rewrite, facts, made, loss, "R902", shares, power="inverse")
 
 
+def test_weights_that_are_upside_down_are_written_anew(rewrite, facts) -> None:
+    made = "judge = nn.CrossEntropyLoss(weight=w)"
+    weights = {("train.py:7", "label.weight.0"): 1.6, ("train.py:7", "label.weight.1"): 0.4}
+    found = lines(rewrite, facts, made, "judge(net(x), y)", "R902", SHARES | weights, power="root")
+    assert found == ["judge = nn.CrossEntropyLoss(weight=torch.tensor([0.791, 1.58]))"]
+
+
 @pytest.mark.parametrize(
     ("low", "high", "labels", "after"),
     [
