@@ -19,6 +19,7 @@ import click
 from agent.answer import give_answer, to_json, write_file
 from agent.errors import AgentError, Interrupted, UsageError, WorkloadError
 from agent.experience_command import experience_command
+from agent.interrupts import make_interrupts_certain
 from agent.mcp.command import mcp_command
 from agent.options import (
     build_request,
@@ -57,6 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     make_streams_safe()
     if arguments is None:  # Else a process ends by a search for garbage, which takes a second.
         atexit.register(gc.freeze)
+        make_interrupts_certain()
     try:
         return cli.main(arguments, prog_name="agent", standalone_mode=False) or 0
     except click.exceptions.NoArgsIsHelpError as error:
