@@ -80,7 +80,7 @@ class PatchVerifier:
         first, *others = sorted(treated)
         with self.launch(snapshot) as launcher:
             outcomes = self._run_on({first: self.first_number}, snapshot, launcher)
-            if _planned(outcomes[0]) and not same_training(outcomes[0].trace, treated[first].trace):
+            if outcomes[0].planned and not same_training(outcomes[0].trace, treated[first].trace):
                 numbers = {seed: self.first_number + 1 + n for n, seed in enumerate(others)}
                 outcomes += self._run_on(numbers, snapshot, launcher)
         return outcomes
@@ -122,7 +122,7 @@ def judge(outcomes: Sequence[Outcome], comparison: PairedComparison) -> tuple[bo
     objective = comparison.objective
     for outcome in outcomes:
         value, seed = outcome.value(objective), outcome.spec.seed
-        if not _planned(outcome):
+        if not outcome.planned:
             return False, f"on seed {seed} the patched script ended {outcome.status}"
         if value == objective.worst or not math.isfinite(value):
             return False, f"on seed {seed} the patched script ends without {objective.name}"
@@ -140,7 +140,3 @@ def judge(outcomes: Sequence[Outcome], comparison: PairedComparison) -> tuple[bo
     if comparison.effect - patched.effect > allowed:
         return False, f"the patched script falls behind the treatment: {told} ({gain})"
     return True, f"it recovers as the treatment does: {told} ({gain})"
-
-
-def _planned(outcome: Outcome) -> bool:
-    return outcome.ending is not None and outcome.ending.planned

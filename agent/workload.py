@@ -175,9 +175,14 @@ class Outcome:
         """How the run ended; ``killed`` when its process vanished without a word."""
         return self.ending.status if self.ending else "killed"
 
+    @property
+    def planned(self) -> bool:
+        """Whether the run came to its end."""
+        return self.ending is not None and self.ending.planned
+
     def value(self, objective: Objective) -> float:
         """The metric at the end of the run; the worst value when the run broke off."""
-        if not (self.ending and self.ending.planned):
+        if not self.planned:
             return objective.worst
         if objective not in self._values:
             self._values[objective] = objective.final(self.trace)

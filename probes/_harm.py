@@ -11,7 +11,7 @@ import statistics
 
 from probes import _knowledge, _optimizers, _progress, _series
 from probes.objective import Objective
-from probes.trace import Trace
+from probes.trace import Phase, Trace
 
 _STILL = 0.03
 """Share of the range by which the metric's mean changes from the second to the last third of its
@@ -53,10 +53,18 @@ def learns_little(trace: Trace, metric: Objective | None) -> bool:
     return _knows_little(trace)
 
 
-def leaves_much(trace: Trace, metric: Objective | None) -> bool:
-    """Whether a bounded metric ends far from its best, moving or not, else as `learns_little`."""
+def leaves_much(
+    trace: Trace,
+    metric: Objective | None,
+    share: float = _progress.FAR,
+    phase: Phase = "train",
+) -> bool:
+    """Whether a bounded metric leaves more than a share of its range, moving or not.
+
+    Without one, whether the losses of a phase know little.
+    """
     left = _progress.left(trace, metric)
-    return _knows_little(trace) if left is None else left > _progress.FAR
+    return _knows_little(trace, phase) if left is None else left > share
 
 
 def got_nowhere(trace: Trace, metric: Objective | None, kept: float = 0.7) -> bool:
@@ -79,8 +87,8 @@ def got_nowhere(trace: Trace, metric: Objective | None, kept: float = 0.7) -> bo
     return gone < _NOWHERE or (gone < _SLIGHTLY and loss is not None and loss >= kept)
 
 
-def _knows_little(trace: Trace) -> bool:
-    unknown = _knowledge.ignorance(trace)
+def _knows_little(trace: Trace, phase: Phase = "train") -> bool:
+    unknown = _knowledge.ignorance(trace, phase)
     return unknown is not None and unknown >= _knowledge.LITTLE
 
 

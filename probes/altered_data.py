@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable
 
-from probes import _harm, _progress, _series
+from probes import _harm, _series
 from probes.base import Probe
 from probes.objective import Objective
 from probes.symptom import Symptom
@@ -59,7 +59,7 @@ class AlteredData(Probe):
             yield Symptom(
                 code=self.code,
                 name=self.name,
-                severity=0.9 if _harms(trace, metric) else 0.3,
+                severity=0.9 if _harm.leaves_much(trace, metric, _LEFT) else 0.3,
                 where=where,
                 source=line,
                 step=seen.steps[0],
@@ -69,8 +69,3 @@ class AlteredData(Probe):
                     "an item in place is still there when it is read again"
                 ),
             )
-
-
-def _harms(trace: Trace, metric: Objective | None) -> bool:
-    left = _progress.left(trace, metric)
-    return _harm.leaves_much(trace, metric) if left is None else left > _LEFT

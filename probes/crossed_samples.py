@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from probes import _harm, _places, _progress
+from probes import _harm, _places
 from probes.base import Probe
 from probes.objective import Objective
 from probes.symptom import Symptom
@@ -53,7 +53,7 @@ class CrossedSamples(Probe):
 
     def read(self, trace: Trace, metric: Objective | None = None) -> Iterable[Symptom]:
         """See `Probe.read`."""
-        severity = 0.9 if _harms(trace, metric) else 0.3
+        severity = 0.9 if _harm.leaves_much(trace, metric, _LEFT) else 0.3
         for where in trace.places("samples.in_time"):
             seen = trace.signal("train", where, "samples.in_time").finite
             if sum(seen.values) < max(_FEWEST_POINTS, _PERSISTS * len(seen)):
@@ -88,11 +88,6 @@ class CrossedSamples(Probe):
                     f"axis {axes.values[0]:.0f}: each row has pieces of several samples"
                 ),
             )
-
-
-def _harms(trace: Trace, metric: Objective | None) -> bool:
-    left = _progress.left(trace, metric)
-    return _harm.leaves_much(trace, metric) if left is None else left > _LEFT
 
 
 def _source(trace: Trace, where: str) -> str | None:

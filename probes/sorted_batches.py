@@ -6,7 +6,7 @@ import math
 import statistics
 from collections.abc import Iterable
 
-from probes import _knowledge, _places, _progress, _series
+from probes import _harm, _places, _series
 from probes.base import Probe
 from probes.objective import Objective
 from probes.symptom import Symptom
@@ -77,7 +77,9 @@ class SortedBatches(Probe):
                 continue
             loss, _, made = key.partition("|")
             classes = kinds <= _CLASSES * rows
-            harms = _leaves_much(trace, metric) and (classes or _is_lost(trace, loss))
+            harms = _harm.leaves_much(trace, metric, phase="eval") and (
+                classes or _is_lost(trace, loss)
+            )
             yield Symptom(
                 code=self.code,
                 name=self.name,
@@ -100,14 +102,6 @@ def _intraclass(levels: list[float], spreads: list[float], rows: float) -> float
     between = max(0.0, statistics.variance(levels) - within / max(rows, 1.0))
     total = within + between
     return between / total if total > 0 else 0.0
-
-
-def _leaves_much(trace: Trace, metric: Objective | None) -> bool:
-    left = _progress.left(trace, metric)
-    if left is not None:
-        return left > _progress.FAR
-    unknown = _knowledge.ignorance(trace, "eval")
-    return unknown is not None and unknown >= _knowledge.LITTLE
 
 
 def _is_lost(trace: Trace, loss: str) -> bool:

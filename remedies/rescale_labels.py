@@ -55,7 +55,7 @@ class RescaleLabels(Remedy):
         return {}
 
     def targets(self, symptoms: Iterable[Symptom], trace: Trace) -> Iterable[str]:
-        """The binary cross-entropies that the symptoms name; without symptoms, all of them."""
+        """The binary losses that the symptoms name; without symptoms, all of them."""
         symptoms = list(symptoms)
         losses = [info.where for info in trace.terms.values() if info.operation in _TREATED]
         lines = set(trace.places("label.outside"))

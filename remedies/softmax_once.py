@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from probes.attention_entropy_collapse import takes_weights
 from probes.symptom import Symptom
 from probes.trace import Trace
+from remedies import _softmaxes
 from remedies.base import Remedy
-from remedies.source.errors import Unwritable
 from remedies.space import Space
 from remedies.treatment import Action
 
@@ -52,45 +52,30 @@ class SoftmaxOnce(Remedy):
 
     def targets(self, symptoms: Iterable[Symptom], trace: Trace) -> Iterable[str]:
         """All such calls at once."""
-        found = [
-            info.call for where, info in trace.attentions.items() if takes_weights(trace, where)
-        ]
-        calls = [call for call in dict.fromkeys(found) if call.startswith("softmax@")]
-        if calls:
-            yield ",".join(calls)
+        return _softmaxes.targets(trace, takes_weights)
 
     def apply(self, program: Program, action: Action) -> None:
         """Answer the calls at the lines."""
         from probes.tap.attention_scores import are_weights
 
-        wanted = {target.partition("@")[2]: target for target in action.targets}
-
-        def rewrite(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-            if getattr(func, "__name__", "") != "softmax":
-                return NotImplemented
-            target = wanted.get(program.line() or "")
+        def leave_out(
+            func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+        ) -> Any:
             given: Tensor = args[0] if args else kwargs["input"]
             axis = args[1] if len(args) > 1 else kwargs.get("dim")
-            if target is None or axis is None:
+            if axis is None or not bool(are_weights(given.detach(), axis).all()):
                 return NotImplemented
-            if not bool(are_weights(given.detach(), axis).all()):
-                return NotImplemented
-            program.report(action, target, "the second softmax is left out")
             return given
 
-        program.rewrite_calls(rewrite)
+        _softmaxes.answer(program, action, "the second softmax is left out", leave_out)
 
     def advice(self, action: Action) -> str:
         """Which one to leave out."""
-        lines = ", ".join(target.partition("@")[2] for target in action.targets)
-        return f"Leave out the softmax at {lines or 'that line'}: it is given weights already."
+        return f"Leave out the softmax at {_softmaxes.lines(action)}: it is given weights already."
 
     def rewrite(self, source: Source, action: Action) -> None:
         """Leave out the calls."""
         from remedies.source.functions import drop
 
-        if not action.targets:
-            raise Unwritable("no line is named")
-        for target in action.targets:
-            operation, _, line = target.partition("@")
-            drop(*source.place(line), operation)
+        for file, line in _softmaxes.places(source, action):
+            drop(file, line, "softmax")

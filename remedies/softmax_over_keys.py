@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from probes.attention_entropy_collapse import takes_another_axis
 from probes.symptom import Symptom
 from probes.trace import Trace
+from remedies import _softmaxes
 from remedies.base import Remedy
-from remedies.source.errors import Unwritable
 from remedies.space import Space
 from remedies.treatment import Action
 
@@ -51,41 +51,27 @@ class SoftmaxOverKeys(Remedy):
 
     def targets(self, symptoms: Iterable[Symptom], trace: Trace) -> Iterable[str]:
         """All such calls at once."""
-        found = [
-            i.call for where, i in trace.attentions.items() if takes_another_axis(trace, where)
-        ]
-        calls = [call for call in dict.fromkeys(found) if call.startswith("softmax@")]
-        if calls:
-            yield ",".join(calls)
+        return _softmaxes.targets(trace, takes_another_axis)
 
     def apply(self, program: Program, action: Action) -> None:
         """Answer the calls at the lines."""
-        wanted = {target.partition("@")[2]: target for target in action.targets}
 
-        def rewrite(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-            if getattr(func, "__name__", "") != "softmax":
-                return NotImplemented
-            target = wanted.get(program.line() or "")
-            if target is None:
-                return NotImplemented
-            program.report(action, target, "along the last axis")
+        def take_last(
+            func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+        ) -> Any:
             if len(args) > 1:
                 return func(args[0], -1, *args[2:], **kwargs)
             return func(*args, **{**kwargs, "dim": -1})
 
-        program.rewrite_calls(rewrite)
+        _softmaxes.answer(program, action, "along the last axis", take_last)
 
     def advice(self, action: Action) -> str:
         """Which axis to take."""
-        lines = ", ".join(target.partition("@")[2] for target in action.targets)
-        return f"Take the softmax at {lines or 'that line'} along the keys: dim=-1."
+        return f"Take the softmax at {_softmaxes.lines(action)} along the keys: dim=-1."
 
     def rewrite(self, source: Source, action: Action) -> None:
         """Write the last axis into the calls."""
         from remedies.source.functions import set_axis
 
-        if not action.targets:
-            raise Unwritable("no line is named")
-        for target in action.targets:
-            operation, _, line = target.partition("@")
-            set_axis(*source.place(line), operation, -1)
+        for file, line in _softmaxes.places(source, action):
+            set_axis(file, line, "softmax", -1)

@@ -14,13 +14,8 @@ from remedies.source.numbers import literal
 
 _FUNCTIONS = "torch.nn.functional."
 _CLASSES = "torch.nn."
-_SIGNED = {
-    "HingeEmbeddingLoss": 1,
-    "SoftMarginLoss": 1,
-    "MarginRankingLoss": 2,
-    "CosineEmbeddingLoss": 2,
-}
-"""Classes of `probes._loss_functions.SIGNED`."""
+_SIGNED = SIGNED | {name.title().replace("_", ""): place for name, place in SIGNED.items()}
+"""The place of labels that are -1 and 1, of functions and of classes such as `SoftMarginLoss`."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +90,7 @@ def shift_labels(loss: LossCall, low: float, high: float) -> None:
     >>> _shifted("y", 1, 2), _shifted("y", -1, 1), _shifted("y", 0, 1, signed=True)
     ('y - 1', '(y + 1) / 2', '2 * y - 1')
     """
-    file, place = loss.call.file, SIGNED.get(loss.kind, _SIGNED.get(loss.kind, 0))
+    file, place = loss.call.file, _SIGNED.get(loss.kind, 0)
     labels = loss.operand(place or 1)
     code = file.code(labels)
     if not isinstance(labels, cst.Name | cst.Attribute | cst.Call | cst.Subscript):
