@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import tarfile
+from collections.abc import Collection
 from pathlib import Path
 
 
-def extract(archive: tarfile.TarFile, into: Path) -> None:
-    """Lay out all members as they are.
+def extract(archive: tarfile.TarFile, into: Path, only: Collection[str] | None = None) -> None:
+    """Lay out all members as they are, or those of some names.
 
     Before Python 3.11.4, ``extractall`` takes no ``filter``; since 3.14, it has one by default.
     """
     archive.extraction_filter = lambda member, _: member
-    archive.extractall(into)
+    chosen = None if only is None else [member for member in archive if member.name in only]
+    archive.extractall(into, chosen)
 
 
 def leads_out(folder: Path) -> Path | None:

@@ -11,7 +11,7 @@ import hashlib
 import io
 import os
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -145,14 +145,20 @@ class Snapshot:
         """Lay the snapshot out in the folder ``into`` and return the path of the script there."""
         return self.lay_out(into).script
 
-    def lay_out(self, into: Path) -> Unpacked:
-        """Lay the snapshot out in the folder ``into``, which must be empty or not exist."""
+    def lay_out(self, into: Path, only: Collection[str] | None = None) -> Unpacked:
+        """Lay the snapshot out in the folder ``into``.
+
+        Args:
+            into: What is laid out must not be there.
+            only: Lay out no more than these paths in the snapshot.
+        """
         into.mkdir(parents=True, exist_ok=True)
         into = into.resolve()
         with tarfile.open(fileobj=io.BytesIO(self.archive)) as archive:
-            extract(archive, into)
+            extract(archive, into, only)
         for path, target in self.links:
-            os.symlink(target, into / path)
+            if only is None or path in only:
+                os.symlink(target, into / path)
         return Unpacked(
             directory=into / self.directory,
             script=into / self.script,

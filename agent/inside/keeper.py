@@ -24,6 +24,7 @@ from agent.inside import process
 from agent.inside.errors import one_line
 from agent.inside.isolation import die_with_parent
 from agent.inside.job import Job
+from agent.inside.scratch import Scratch
 from agent.inside.watch import EventPipe, Watch, tail, vanished
 from agent.snapshot import LARGE, Snapshot
 from agent.workload import TrialSpec, Workload
@@ -53,6 +54,7 @@ class Keeper:
         self._environment = dict(environment)
         # Short, because sockets of multiprocessing live below it.
         self._root = Path(tempfile.mkdtemp(prefix="agent-"))
+        self._scratch = Scratch(self._root)
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._cancelled = threading.Event()
         self._thread: threading.Thread | None = None
@@ -115,6 +117,8 @@ class Keeper:
 
     def start(self, spec: TrialSpec) -> None:
         """Start a trial; the one before must have ended."""
+        if self._thread is not None:
+            self._thread.join()
         self._cancelled.clear()
         self._thread = threading.Thread(target=self._run, args=(spec,), daemon=True)
         self._thread.start()
@@ -155,18 +159,16 @@ class Keeper:
         shutil.rmtree(multiprocessing.util.get_temp_dir(), ignore_errors=True)
 
     def _run(self, spec: TrialSpec) -> None:
-        scratch = self._root / str(spec.number)
         try:
-            job = self._job(spec, scratch)
+            job = self._job(spec)
             self._events.put({"event": "ending", **asdict(self._supervise(job))})
         except Exception as error:
             self._events.put({"event": "broken", "text": one_line(error)})
         finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+            self._scratch.clear()
 
-    def _job(self, spec: TrialSpec, scratch: Path) -> Job:
-        shutil.rmtree(scratch, ignore_errors=True)
-        copy = self._snapshot.lay_out(scratch / "files")
+    def _job(self, spec: TrialSpec) -> Job:
+        scratch, copy = self._scratch.prepare(self._snapshot)
         theirs, ours = f"{self._workload.directory}{os.sep}", f"{copy.directory}{os.sep}"
         job = Job(
             script=copy.script,
