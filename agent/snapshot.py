@@ -62,21 +62,27 @@ class Snapshot:
 
     @functools.cached_property
     def digest(self) -> str:
-        """Tells whether two snapshots are of the same files, whenever those were written.
+        """Tells whether two snapshots are of the same files, whenever those were written."""
+        whole = repr((self.directory, self.script, sorted(self.contents.items())))
+        return hashlib.sha256(whole.encode()).hexdigest()[:16]
+
+    @functools.cached_property
+    def contents(self) -> Mapping[str, str]:
+        """What is at each path in the snapshot: equal where the same is there.
 
         Of a linked file, which is large, the size and the time of its last change count.
         """
-        whole = hashlib.sha256(repr((self.directory, self.script)).encode())
+        found: dict[str, str] = {}
         with tarfile.open(fileobj=io.BytesIO(self.archive)) as archive:
             for info in archive:
                 file = archive.extractfile(info) if info.isreg() else None
-                content = hashlib.sha256(file.read() if file else b"").digest()
-                whole.update(repr((info.name, info.type, info.linkname, content)).encode())
+                content = hashlib.sha256(file.read() if file else b"").hexdigest()
+                found[info.name] = repr((info.type, info.mode, info.linkname, content))
         for path, target in self.links:
             about = os.stat(target) if os.path.exists(target) else None
             changed = (about.st_size, about.st_mtime_ns) if about else ()
-            whole.update(repr((path, target, changed)).encode())
-        return whole.hexdigest()[:16]
+            found[path] = repr((target, *changed))
+        return found
 
     @classmethod
     def take(cls, directory: Path, script: Path, large: int = LARGE) -> Snapshot:
@@ -159,10 +165,14 @@ class Snapshot:
         for path, target in self.links:
             if only is None or path in only:
                 os.symlink(target, into / path)
+        return self.at(into)
+
+    def at(self, folder: Path) -> Unpacked:
+        """Where everything is in a folder that the snapshot has been laid out in."""
         return Unpacked(
-            directory=into / self.directory,
-            script=into / self.script,
-            links=frozenset(str(into / path) for path, _ in self.links),
+            directory=folder / self.directory,
+            script=folder / self.script,
+            links=frozenset(str(folder / path) for path, _ in self.links),
         )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agent.snapshot import Snapshot, Unpacked
@@ -16,60 +17,86 @@ _State = tuple[int, ...]
 class Scratch:
     """Lays the user's files out once, and gives every trial what it would find in a fresh copy.
 
-    What a trial adds is removed, and what it changes is written anew. To lay out a repository of
-    thousands of files takes longer than many a trial.
+    What a trial adds is removed, and what it changes is written anew; so is what differs in other
+    files. To lay out a repository of thousands of files takes longer than many a trial.
 
     Args:
         root: Folder that the copies are made in.
     """
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self._root = root.resolve()
         self._made = 0
-        self._snapshot: Snapshot | None = None
-        self._folder: Path | None = None
-        self._copy: Unpacked
-        self._states: dict[str, _State] = {}
+        self._laid: _Laid | None = None
 
     def prepare(self, snapshot: Snapshot) -> tuple[Path, Unpacked]:
         """The folder of the next trial, and the copy of the files below it, in ``files``."""
-        if self._folder is None or snapshot is not self._snapshot:
-            self._drop()
+        if self._laid and snapshot is not self._laid.snapshot:
+            self._turn_to(self._laid, snapshot)
+        if self._laid is None:
             folder = self._root / str(self._made)
             self._made += 1
-            self._copy = snapshot.lay_out(folder / "files")
-            self._states = {entry.path: _state(entry) for entry in _below(folder)}
-            self._folder, self._snapshot = folder, snapshot
-        return self._folder, self._copy
+            snapshot.lay_out(folder / "files")
+            self._laid = _Laid.of(folder, snapshot)
+        return self._laid.folder, snapshot.at(self._laid.folder / "files")
 
     def clear(self) -> None:
         """Undo what a trial did, which has ended."""
+        if self._laid:
+            self._turn_to(self._laid, self._laid.snapshot)
+
+    def _turn_to(self, laid: _Laid, snapshot: Snapshot) -> None:
+        """Have the folder hold these files alone, as they were taken."""
         try:
-            self._restore()
+            self._laid = _corrected(laid, snapshot)
         except OSError:
-            self._drop()
+            shutil.rmtree(laid.folder, ignore_errors=True)
+            self._laid = None
 
-    def _restore(self) -> None:
-        if self._folder is None or self._snapshot is None:
-            return
-        left = set()
-        for entry in _below(self._folder):
-            if _state(entry) == self._states.get(entry.path):
-                left.add(entry.path)
-            elif entry.is_dir(follow_symlinks=False):
-                shutil.rmtree(entry.path)
-            else:
-                os.unlink(entry.path)
-        lost = self._states.keys() - left
-        if lost:
-            files = self._folder / "files"
-            self._snapshot.lay_out(files, {os.path.relpath(path, files) for path in lost})
-            self._states = {entry.path: _state(entry) for entry in _below(self._folder)}
 
-    def _drop(self) -> None:
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-        self._folder = self._snapshot = None
+@dataclass(frozen=True)
+class _Laid:
+    """Files that are laid out.
+
+    Attributes:
+        folder: The folder around them, in which there was nothing else.
+        snapshot: What they are.
+        states: How each of them was left, by its path.
+    """
+
+    folder: Path
+    snapshot: Snapshot
+    states: Mapping[str, _State]
+
+    @classmethod
+    def of(cls, folder: Path, snapshot: Snapshot) -> _Laid:
+        """They have just been laid out."""
+        return cls(folder, snapshot, {entry.path: _state(entry) for entry in _below(folder)})
+
+
+def _corrected(laid: _Laid, snapshot: Snapshot) -> _Laid:
+    files = laid.folder / "files"
+    wrong = {str(files / name) for name in _differences(laid.snapshot, snapshot)}
+    right = set()
+    for entry in _below(laid.folder):
+        if entry.path not in wrong and _state(entry) == laid.states.get(entry.path):
+            right.add(entry.path)
+        elif entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.path)
+        else:
+            os.unlink(entry.path)
+    wrong |= laid.states.keys() - right
+    if not wrong:
+        return replace(laid, snapshot=snapshot)
+    snapshot.lay_out(files, {os.path.relpath(path, files) for path in wrong})
+    return _Laid.of(laid.folder, snapshot)
+
+
+def _differences(one: Snapshot, other: Snapshot) -> set[str]:
+    """Paths in two snapshots that do not hold the same."""
+    if one is other:
+        return set()
+    return {name for name, _ in one.contents.items() ^ other.contents.items()}
 
 
 def _below(folder: Path | str) -> Iterator[os.DirEntry[str]]:

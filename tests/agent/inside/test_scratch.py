@@ -146,12 +146,45 @@ def test_what_no_trial_touched_is_not_written_again(tmp_path: Path, snapshot: Sn
     assert (copy.directory / "train.py").stat().st_ctime_ns == before
 
 
-def test_files_of_another_snapshot_take_their_place(tmp_path: Path, snapshot: Snapshot) -> None:
+def test_other_files_take_their_place(tmp_path: Path, snapshot: Snapshot) -> None:
     scratch = Scratch(tmp_path / "host")
-    before, _ = scratch.prepare(snapshot)
-    _, copy = scratch.prepare(snapshot.changed({"log.csv": b"patched"}))
-    assert (copy.directory / "log.csv").read_bytes() == b"patched"
-    assert not before.exists()
+    folder, copy = scratch.prepare(snapshot)
+    before = (copy.directory / "train.py").stat().st_ctime_ns
+    project = tmp_path / "project"
+    (project / "log.csv").write_text("patched")
+    (project / "latest").unlink()
+    shutil.rmtree(project / "data" / "deep")
+    (project / "data" / "new.bin").write_bytes(b"n")
+    (project / "data").chmod(0o700)
+    changed = Snapshot.take(project, project / "train.py", LARGE)
+    fresh = picture(changed.lay_out(tmp_path / "fresh").directory.parent)
+    assert scratch.prepare(changed) == (folder, copy)
+    assert picture(copy.directory.parent) == fresh
+    scratch.clear()
+    assert picture(copy.directory.parent) == fresh
+    assert (copy.directory / "train.py").stat().st_ctime_ns == before
+
+
+def test_the_same_files_taken_again_are_not_written_again(
+    tmp_path: Path, snapshot: Snapshot
+) -> None:
+    scratch = Scratch(tmp_path / "host")
+    _, copy = scratch.prepare(snapshot)
+    before = (copy.directory / "log.csv").stat().st_ctime_ns
+    project = tmp_path / "project"
+    scratch.prepare(Snapshot.take(project, project / "train.py", LARGE))
+    assert (copy.directory / "log.csv").stat().st_ctime_ns == before
+
+
+def test_another_folder_takes_its_place(tmp_path: Path, snapshot: Snapshot) -> None:
+    scratch = Scratch(tmp_path / "host")
+    scratch.prepare(snapshot)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "go.py").write_text("")
+    other = Snapshot.take(tmp_path / "other", tmp_path / "other" / "go.py")
+    _, copy = scratch.prepare(other)
+    assert copy.script.exists()
+    assert set(picture(copy.directory.parent)) == {"other", "other/go.py"}
 
 
 def test_a_copy_that_cannot_be_restored_is_given_up(
