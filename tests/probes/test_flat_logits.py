@@ -10,8 +10,8 @@ from torch.nn import functional
 
 from probes.flat_logits import FlatLogits
 from probes.objective import Objective
-from probes.tap import Tap
-from probes.trace import Event, Trace
+from probes.trace import Trace
+from tests.probes.tap.observing import tapped
 
 ACCURACY = Objective(name="val_acc", mode="max")
 EQUAL = math.log(100)
@@ -99,14 +99,9 @@ class Program:
         return functional.cross_entropy(scores, labels, label_smoothing=self.smoothing)
 
     def trained(self) -> Trace:
-        events: list[Event] = []
-        tap = Tap(events.append, Path(__file__).parent)
-        tap.install()
-        try:
+        with tapped(folder=Path(__file__).parent) as observed:
             self._train()
-        finally:
-            tap.close()
-        return Trace.of(events)
+        return observed.trace
 
     def _train(self) -> None:
         torch.manual_seed(0)

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-from probes.tap import Tap
-from probes.trace import Event, Trace
+from probes.trace import Trace
 from remedies.surgery import Program
 from remedies.treatment import Treatment
+from tests.probes.tap.observing import tapped
 
 Treat = Callable[..., tuple[nn.Module, Trace]]
 
@@ -21,16 +21,13 @@ def treat() -> Treat:
     """Give the model that a program returns, and the trace of its run under a treatment."""
 
     def run(program: Callable[[], nn.Module], treatment: Treatment) -> tuple[nn.Module, Trace]:
-        events: list[Event] = []
-        tap = Tap(events.append, Path(__file__).parent)
-        living = Program(tap, treatment, events.append)
-        tap.install()
-        try:
-            living.install()
-            model = program()
-        finally:
-            living.close()
-            tap.close()
-        return model, Trace.of(events)
+        with tapped(folder=Path(__file__).parent) as observed:
+            living = Program(observed.tap, treatment, observed.events.append)
+            try:
+                living.install()
+                model = program()
+            finally:
+                living.close()
+        return model, observed.trace
 
     return run

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from probes import Symptom, Trace
 from remedies import Action, remedies
+from tests.remedies.training import same
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 Layer = Callable[[], nn.Module]
@@ -41,11 +42,6 @@ def trained(loss: Loss, layer: Layer, seen: list[Tensor] | None = None) -> nn.Mo
         if seen is not None:
             seen.append(value)
     return model
-
-
-def same(one: nn.Module, other: nn.Module) -> bool:
-    pairs = zip(one.parameters(), other.parameters(), strict=True)
-    return all(torch.allclose(a, b, atol=1e-5) for a, b in pairs)
 
 
 def linear() -> nn.Module:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from remedies import remedies
+from tests.remedies.training import same
 
 ACTION = remedies["swap-loss"].default("loss")
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -26,11 +27,6 @@ def trained(loss: Loss) -> nn.Module:
         loss(model(inputs), functional.one_hot(labels, 3).float()).backward()
         optimizer.step()
     return model
-
-
-def same(one: nn.Module, other: nn.Module) -> bool:
-    pairs = zip(one.parameters(), other.parameters(), strict=True)
-    return all(torch.allclose(a, b, atol=1e-5) for a, b in pairs)
 
 
 def summed(scores: Tensor, wanted: Tensor) -> Tensor:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from probes.tap import Tap
 from probes.tap.layer_gradients import through_time
 from probes.tap.unit_statistics import Silence, saturation
-from probes.trace import Event, Trace
+from probes.trace import Trace
+from tests.probes.tap.observing import tapped
 
 
 class Model(nn.Module):
@@ -28,10 +27,7 @@ class Model(nn.Module):
 
 
 def observe(make: Callable[[], nn.Module], steps: int = 12, rows: int = 50) -> Trace:
-    events: list[Event] = []
-    tap = Tap(events.append, Path(__file__).parent)
-    tap.install()
-    try:
+    with tapped() as observed:
         torch.manual_seed(0)
         model = make()
         optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
@@ -40,9 +36,7 @@ def observe(make: Callable[[], nn.Module], steps: int = 12, rows: int = 50) -> T
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-    finally:
-        tap.close()
-    return Trace.of(events)
+    return observed.trace
 
 
 @pytest.mark.parametrize(

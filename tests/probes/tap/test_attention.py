@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from probes.tap import Tap
 from probes.tap.attention_scores import score_statistics
-from probes.trace import Event, Trace
+from probes.trace import Trace
+from tests.probes.tap.observing import tapped
 
 
 class Reader(nn.Module):
@@ -57,14 +56,9 @@ def program(way: str) -> nn.Module:
 
 
 def observe(way: str) -> Trace:
-    events: list[Event] = []
-    tap = Tap(events.append, Path(__file__).parent)
-    tap.install()
-    try:
+    with tapped() as observed:
         program(way)
-    finally:
-        tap.close()
-    return Trace.of(events)
+    return observed.trace
 
 
 @pytest.mark.parametrize(
@@ -98,13 +92,8 @@ def test_a_softmax_that_is_multiplied_with_nothing_is_no_attention() -> None:
 @pytest.mark.parametrize("way", ["by hand", "function", "module"])
 def test_training_is_the_same_with_and_without(way) -> None:
     bare = {key: value.clone() for key, value in program(way).state_dict().items()}
-    events: list[Event] = []
-    tap = Tap(events.append, Path(__file__).parent)
-    tap.install()
-    try:
+    with tapped():
         probed = program(way).state_dict()
-    finally:
-        tap.close()
     assert all(torch.equal(probed[key], value) for key, value in bare.items())
 
 

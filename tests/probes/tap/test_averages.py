@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +13,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from probes.tap import Tap
 from probes.tap.cadence import is_probed
-from probes.trace import Event, Trace
+from probes.trace import Trace
+from tests.probes.tap.observing import tapped
 from tests.probes.tap.test_synchronisation import Reads
 
 DECAY = 0.99
@@ -34,14 +34,9 @@ class Net(nn.Module):
 
 
 def observe(program: Callable[[Tap], object]) -> Trace:
-    events: list[Event] = []
-    tap = Tap(events.append, Path(__file__).parent)
-    tap.install()
-    try:
-        program(tap)
-    finally:
-        tap.close()
-    return Trace.of(events)
+    with tapped() as observed:
+        program(observed.tap)
+    return observed.trace
 
 
 def train(

@@ -1,17 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from probes.tap import Tap
-from probes.trace import Event, Trace
-
-HERE = Path(__file__).parent
+from probes.trace import Trace
+from tests.probes.tap.observing import tapped
 
 
 class Inject(nn.Module):
@@ -92,14 +89,9 @@ def program(way: str, steps: int = 3) -> nn.Module:
 
 
 def observe(make: Callable[[], nn.Module]) -> tuple[Trace, nn.Module]:
-    events: list[Event] = []
-    tap = Tap(events.append, HERE)
-    tap.install()
-    try:
+    with tapped() as observed:
         net = make()
-    finally:
-        tap.close()
-    return Trace.of(events), net
+    return observed.trace, net
 
 
 @pytest.mark.parametrize(

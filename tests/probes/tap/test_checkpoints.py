@@ -19,8 +19,8 @@ import torch.utils.checkpoint
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint_sequential
 
-from probes.tap import Tap
-from probes.trace import Event, Trace
+from probes.trace import Trace
+from tests.probes.tap.observing import tapped
 
 Step = Callable[[nn.Module, Tensor], Tensor]
 
@@ -173,14 +173,9 @@ def train(step: Step, steps: int = 4) -> list[Any]:
 
 
 def observe(step: Step, steps: int = 4) -> tuple[Trace, list[Any]]:
-    events: list[Event] = []
-    tap = Tap(events.append, Path(__file__).parent)
-    tap.install()
-    try:
+    with tapped() as observed:
         result = train(step, steps)
-    finally:
-        tap.close()
-    return Trace.of(events), result
+    return observed.trace, result
 
 
 def same(one: Any, other: Any) -> bool:

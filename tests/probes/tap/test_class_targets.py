@@ -3,32 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from probes.tap import Tap
 from probes.tap.class_targets import class_targets
-from probes.trace import Event, Trace
+from probes.trace import Trace
+from tests.probes.tap.observing import tapped
 
 
 def observe(loss: Callable[[Tensor, Tensor], Tensor], after: nn.Module) -> Trace:
-    events: list[Event] = []
-    tap = Tap(events.append, Path(__file__).parent)
-    tap.install()
-    try:
+    with tapped() as observed:
         torch.manual_seed(0)
         model = nn.Sequential(nn.Linear(5, 3), after)
         optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
         for _ in range(4):
             loss(model(torch.randn(8, 5)), torch.arange(8) % 3).backward()
             optimizer.step()
-    finally:
-        tap.close()
-    return Trace.of(events)
+    return observed.trace
 
 
 def one_hot(labels: Tensor) -> Tensor:

@@ -7,19 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from probes.tap import Tap
-from probes.trace import Event, Trace
-
-
-def observe(program: Callable[[], object]) -> Trace:
-    events: list[Event] = []
-    tap = Tap(events.append, Path(__file__).parent)
-    tap.install()
-    try:
-        program()
-    finally:
-        tap.close()
-    return Trace.of(events)
+from tests.probes.tap.observing import observe
 
 
 def train(clip: Callable[[nn.Module], object]) -> nn.Module:

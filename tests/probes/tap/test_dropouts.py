@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 from torch import nn
 from torch.nn import functional
 
-from probes.tap import Tap
-from probes.trace import Event, Trace
+from tests.probes.tap.observing import tapped
 
 
 class Net(nn.Module):
@@ -39,14 +36,9 @@ def program() -> Net:
 
 def test_their_shares_and_places() -> None:
     bare, state = program().state_dict(), torch.get_rng_state()
-    events: list[Event] = []
-    tap = Tap(events.append, Path(__file__).parent)
-    tap.install()
-    try:
+    with tapped() as observed:
         probed = program().state_dict()
-    finally:
-        tap.close()
-    trace = Trace.of(events)
+    trace = observed.trace
     first, second = trace.places("dropout.share")
     assert first == "body.1"
     assert second.startswith("Net@test_dropouts.py:")

@@ -8,17 +8,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from probes.tap import Tap
-from probes.trace import Event, Trace
+from probes.trace import Trace
+from tests.probes.tap.observing import tapped
 
 LINES = Path(__file__).read_text().splitlines()
 
 
 def observe(loss_of, bad_step: int, steps: int = 60) -> Trace:
-    events: list[Event] = []
-    tap = Tap(events.append, Path(__file__).parent)
-    tap.install()
-    try:
+    with tapped() as observed:
         torch.manual_seed(0)
         model = nn.Linear(3, 4)
         optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
@@ -27,9 +24,7 @@ def observe(loss_of, bad_step: int, steps: int = 60) -> Trace:
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-    finally:
-        tap.close()
-    return Trace.of(events)
+    return observed.trace
 
 
 def log_of_zero(output: Tensor, scale: float) -> Tensor:

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-
 import pytest
 import torch
 from torch import nn
 
-from probes.tap import Tap
-from probes.trace import Event, Trace
+from tests.probes.tap.observing import line_of, observe
 
-HERE = Path(__file__).parent
 INPUTS = torch.arange(24.0).reshape(6, 4) / 24
 
 
@@ -25,22 +20,6 @@ class Net(nn.Module):
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         return self.head(self.body(inputs))
-
-
-def observe(program: Callable[[], object]) -> Trace:
-    events: list[Event] = []
-    tap = Tap(events.append, HERE)
-    tap.install()
-    try:
-        program()
-    finally:
-        tap.close()
-    return Trace.of(events)
-
-
-def line_of(place: str) -> str:
-    name, _, number = place.partition("@")[2].partition(":")
-    return (HERE / name).read_text().splitlines()[int(number) - 1].strip()
 
 
 def steps(model: nn.Module, optimizer: torch.optim.Optimizer, shift: float, clear: bool) -> None:

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from probes.tap import Tap
 from probes.tap.labels import label_statistics
-from probes.trace import Event, Trace
+from probes.trace import Trace
+from tests.probes.tap.observing import tapped
 
 
 def observe(labels: Tensor) -> Trace:
-    events: list[Event] = []
-    tap = Tap(events.append, Path(__file__).parent)
-    tap.install()
-    try:
+    with tapped() as observed:
         model = nn.Linear(5, 3)
         optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
         loss = nn.CrossEntropyLoss()(model(torch.randn(4, 5)), labels)
         loss.backward()
         optimizer.step()
-    finally:
-        tap.close()
-    return Trace.of(events)
+    return observed.trace
 
 
 def values(trace: Trace, name: str) -> list[float]:
@@ -41,17 +34,12 @@ def test_labels_of_a_loss() -> None:
 
 
 def test_labels_of_a_loss_that_raises() -> None:
-    events: list[Event] = []
-    tap = Tap(events.append, Path(__file__).parent)
-    tap.install()
-    try:
+    with tapped() as observed:
         model = nn.Linear(5, 3)
         torch.optim.SGD(model.parameters(), lr=0.01)
         with pytest.raises(IndexError, match="Target 3 is out of bounds"):
             functional.cross_entropy(model(torch.randn(4, 5)), torch.tensor([0, 3, 1, 1]))
-    finally:
-        tap.close()
-    trace = Trace.of(events)
+    trace = observed.trace
     assert (values(trace, "label.highest"), values(trace, "label.classes")) == ([3.0], [3.0])
 
 

@@ -2,34 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-
 import pytest
 import torch
 from torch import nn
 
-from probes.tap import Tap
-from probes.trace import Event, Trace
+from tests.probes.tap.observing import line_of, observe
 
-HERE = Path(__file__).parent
 INPUTS = torch.arange(24.0).reshape(6, 4) / 24
-
-
-def observe(program: Callable[[], object]) -> Trace:
-    events: list[Event] = []
-    tap = Tap(events.append, HERE)
-    tap.install()
-    try:
-        program()
-    finally:
-        tap.close()
-    return Trace.of(events)
-
-
-def line_of(trace_line: str | None) -> str:
-    name, _, number = (trace_line or ":0").partition(":")
-    return (HERE / name).read_text().splitlines()[int(number) - 1].strip() if name else ""
 
 
 def loop(order: str, steps: int = 12, kind: type = torch.optim.SGD) -> nn.Module:

@@ -5,26 +5,23 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from probes.tap import Tap
 from tests.benchmarks.overhead import in_process, tensors
+from tests.probes.tap.observing import tapped
 
 
 @pytest.fixture(autouse=True)
 def tapped_without_garbage_collection() -> Iterator[None]:
     """With every step probed; what is held by cycles alone stays."""
-    tap = Tap(lambda event: None, Path(__file__).parent)
-    tap.install()
-    gc.disable()
-    yield
-    gc.enable()
-    tap.close()
+    with tapped():
+        gc.disable()
+        yield
+        gc.enable()
 
 
 def test_outputs_that_no_gradient_needs_are_gone_before_the_backward_pass() -> None:

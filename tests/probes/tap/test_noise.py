@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,22 +12,11 @@ from torch import Tensor, nn
 from torch.distributions import Independent, MultivariateNormal, Normal, kl_divergence
 from torch.nn import functional
 
-from probes.tap import Tap
 from probes.tap.noise import noise_statistics
-from probes.trace import Event, Trace
+from probes.trace import Trace
+from tests.probes.tap.observing import tapped
 
-HERE = Path(__file__).parent
 Sampler = Callable[[Tensor, Tensor], Tensor]
-
-
-@contextlib.contextmanager
-def tapped(events: list[Event]) -> Iterator[None]:
-    tap = Tap(events.append, HERE)
-    tap.install()
-    try:
-        yield
-    finally:
-        tap.close()
 
 
 class Encoder(nn.Module):
@@ -79,10 +67,9 @@ def train(sample: Sampler, steps: int = 12) -> nn.Module:
 
 
 def observe(sample: Sampler) -> Trace:
-    events: list[Event] = []
-    with tapped(events):
+    with tapped() as observed:
         train(sample)
-    return Trace.of(events)
+    return observed.trace
 
 
 def added(mean: Tensor, std: Tensor) -> Tensor:
@@ -141,7 +128,7 @@ each = pytest.mark.parametrize("sample", SAMPLERS, ids=lambda sample: sample.__n
 @each
 def test_training_is_bit_identical_with_and_without_the_tap(sample: Sampler) -> None:
     bare, bare_state = train(sample).state_dict(), torch.get_rng_state()
-    with tapped([]):
+    with tapped():
         probed = train(sample).state_dict()
     assert all(torch.equal(bare[key], probed[key]) for key in bare)
     assert torch.equal(bare_state, torch.get_rng_state())
@@ -254,10 +241,9 @@ def test_noise_on_parameters_is_no_such_noise() -> None:
             (noisy * slots).sum().backward()
             optimizer.step()
 
-    events: list[Event] = []
-    with tapped(events):
+    with tapped() as observed:
         program()
-    assert not Trace.of(events).noises
+    assert not observed.trace.noises
 
 
 def test_a_second_line_of_the_same_module_has_its_number() -> None:

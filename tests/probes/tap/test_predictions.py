@@ -2,27 +2,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from probes.tap import Tap
 from probes.tap.predictions import class_statistics
 from probes.tap.priors import Priors
-from probes.trace import Event, Trace
-
-HERE = Path(__file__).parent
+from probes.trace import Trace
+from tests.probes.tap.observing import tapped
 
 
 def observe(loss: Callable[[Tensor], Tensor], width: int = 4) -> Trace:
     """Two steps of a linear model on a loss of its output, shape (12, width)."""
-    events: list[Event] = []
-    tap = Tap(events.append, HERE)
-    tap.install()
-    try:
+    with tapped() as observed:
         torch.manual_seed(0)
         model = nn.Linear(3, width)
         nn.init.zeros_(model.weight)
@@ -32,9 +26,7 @@ def observe(loss: Callable[[Tensor], Tensor], width: int = 4) -> Trace:
         for _ in range(2):
             loss(model(torch.randn(12, 3))).backward()
             optimizer.step()
-    finally:
-        tap.close()
-    return Trace.of(events)
+    return observed.trace
 
 
 LABELS = torch.tensor([0] * 6 + [1] * 3 + [2] * 3)

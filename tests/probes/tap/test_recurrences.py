@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from probes.tap import Tap
-from probes.trace import Event, Trace
+from probes.trace import Trace
+from tests.probes.tap.observing import line_of, tapped
 
-HERE = Path(__file__).parent
 ROUNDS = "recurrence.rounds"
 FRAMES = torch.arange(120.0).reshape(10, 3, 4).sin()
 
@@ -36,14 +34,9 @@ class Parts(nn.Module):
 
 
 def observe(loss: Loss, steps: int = 4, accumulate: int = 1) -> Trace:
-    events: list[Event] = []
-    tap = Tap(events.append, HERE)
-    tap.install()
-    try:
+    with tapped() as observed:
         train(loss, steps, accumulate)
-    finally:
-        tap.close()
-    return Trace.of(events)
+    return observed.trace
 
 
 def train(loss: Loss, steps: int = 4, accumulate: int = 1) -> Parts:
@@ -56,11 +49,6 @@ def train(loss: Loss, steps: int = 4, accumulate: int = 1) -> Parts:
             loss(parts).backward()
         optimizer.step()
     return parts
-
-
-def line_of(place: str) -> str:
-    name, _, number = place.rpartition("@")[2].partition(":")
-    return (HERE / name).read_text().splitlines()[int(number) - 1].strip()
 
 
 def cell(parts: Parts) -> Tensor:
@@ -395,11 +383,6 @@ def test_a_cut_between_two_backward_passes_is_right(accumulate: int) -> None:
 @pytest.mark.parametrize("loss", [cell, data, pair, repackaged, memory, two_deep, quantised])
 def test_training_stays_bit_identical(loss: Loss) -> None:
     bare = train(loss).state_dict()
-    probed: list[Parts] = []
-    tap = Tap(lambda event: None, HERE)
-    tap.install()
-    try:
-        probed.append(train(loss))
-    finally:
-        tap.close()
-    assert all(torch.equal(bare[key], value) for key, value in probed[0].state_dict().items())
+    with tapped():
+        probed = train(loss)
+    assert all(torch.equal(bare[key], value) for key, value in probed.state_dict().items())

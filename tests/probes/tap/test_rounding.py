@@ -7,9 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from probes.tap import Tap
 from probes.tap.rounding import lost_share, rounds_to_nearest
-from probes.trace import Event, Trace
+from tests.probes.tap.observing import observe
 
 Make = Callable[[nn.Module], torch.optim.Optimizer]
 
@@ -18,17 +17,6 @@ Make = Callable[[nn.Module], torch.optim.Optimizer]
 def usual_type() -> Iterator[None]:
     yield
     torch.set_default_dtype(torch.float32)
-
-
-def observe(program: Callable[[], object]) -> Trace:
-    events: list[Event] = []
-    tap = Tap(events.append, Path(__file__).parent)
-    tap.install()
-    try:
-        program()
-    finally:
-        tap.close()
-    return Trace.of(events)
 
 
 def train(optimizer: Make, cast: Callable[[nn.Module], object] = nn.Module.bfloat16) -> nn.Module:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +11,9 @@ from torch import nn
 from torch.optim import lr_scheduler
 
 from probes import Objective, probes
-from probes.tap import Tap
-from probes.trace import Event, Trace
+from probes.trace import Trace
+from tests.probes.tap.observing import line_of, tapped
 
-HERE = Path(__file__).parent
 INPUTS = torch.arange(24.0).reshape(6, 4) / 24
 EPOCHS, BATCHES = 6, 10
 ACC = Objective(name="val_acc", mode="max")
@@ -25,10 +23,7 @@ Make = Callable[[torch.optim.Optimizer], Any]
 
 def observe(make: Make, each: str = "batch", groups: tuple[float, ...] = (0.1,)) -> Trace:
     """A run that is as bad at its end as at its beginning."""
-    events: list[Event] = []
-    tap = Tap(events.append, HERE)
-    tap.install()
-    try:
+    with tapped() as observed:
         torch.manual_seed(0)
         layers = [nn.Linear(4, 1) for _ in groups]
         given = [{"params": n.parameters(), "lr": r} for n, r in zip(layers, groups, strict=True)]
@@ -44,10 +39,10 @@ def observe(make: Make, each: str = "batch", groups: tuple[float, ...] = (0.1,))
             if each == "epoch":
                 move(schedule)
             step = (epoch + 1) * BATCHES
-            events.append({"event": "metric", "step": step, "name": "val_acc", "value": 0.2})
-    finally:
-        tap.close()
-    return Trace.of(events)
+            observed.events.append(
+                {"event": "metric", "step": step, "name": "val_acc", "value": 0.2}
+            )
+    return observed.trace
 
 
 def move(schedule: Any) -> None:
@@ -137,11 +132,6 @@ def test_a_group_that_is_meant_to_be_slow() -> None:
 def test_a_rate_without_a_schedule_has_no_aim() -> None:
     assert not observe(lambda _: None, "never").places("rate.aim")
     assert not observe(lr_scheduler.ReduceLROnPlateau, "epoch").places("rate.aim")
-
-
-def line_of(place: str) -> str:
-    name, _, number = place.partition("@")[2].partition(":")
-    return (HERE / name).read_text().splitlines()[int(number) - 1].strip()
 
 
 @pytest.mark.parametrize(("each", "moves"), [("batch", 58), ("epoch", 5)])

@@ -10,25 +10,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from probes.tap import Tap
-from probes.trace import Event, Trace
+from probes.trace import Trace
+from tests.probes.tap.observing import tapped
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 def observe(loss: Loss, model: Callable[[Tensor], Tensor], parameters: nn.Module) -> Trace:
-    events: list[Event] = []
-    tap = Tap(events.append, Path(__file__).parent)
-    tap.install()
-    try:
+    with tapped() as observed:
         optimizer = torch.optim.SGD(parameters.parameters(), lr=0.01)
         for _ in range(4):
             optimizer.zero_grad()
             loss(model(torch.randn(4, 7, 5)), torch.randint(3, (4, 7))).backward()
             optimizer.step()
-    finally:
-        tap.close()
-    return Trace.of(events)
+    return observed.trace
 
 
 def mixed_functionally(scores: Tensor, tags: Tensor) -> Tensor:
@@ -77,7 +72,7 @@ def test_the_reshape_may_be_in_the_model() -> None:
     model = Head(5, 3)
     trace = observe(nn.CrossEntropyLoss(), model, model)
     place = line_of(Head.forward, 1)
-    assert trace.places("loss.scrambled") == [f"{line_of(observe, 8)}|{place}"]
+    assert trace.places("loss.scrambled") == [f"{line_of(observe, 5)}|{place}"]
     assert values(trace, place)["same"] == [0.0] * 4
 
 

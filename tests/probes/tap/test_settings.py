@@ -1,28 +1,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-from probes.tap import Tap
-from probes.trace import Event, Trace
-
-HERE = Path(__file__).parent
-
-
-def observe(program: Callable[[], object]) -> Trace:
-    events: list[Event] = []
-    tap = Tap(events.append, HERE)
-    tap.install()
-    try:
-        program()
-    finally:
-        tap.close()
-    return Trace.of(events)
+from tests.probes.tap.observing import observe
 
 
 def train(model: nn.Module, optimizer: torch.optim.Optimizer, steps: int = 4) -> nn.Module:

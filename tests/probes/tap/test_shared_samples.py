@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from probes.tap import Tap
 from probes.tap.sample_rows import sample_rows
-from probes.trace import Event, Trace
+from probes.trace import Trace
+from tests.probes.tap.observing import tapped
 
 Evaluate = Callable[[nn.Module, Tensor], None]
 
@@ -37,10 +36,7 @@ def run(
     steps: int = 5,
     within: bool = False,
 ) -> Trace:
-    events: list[Event] = []
-    tap = Tap(events.append, Path(__file__).parent)
-    tap.install()
-    try:
+    with tapped() as observed:
         torch.manual_seed(0)
         model = nn.Sequential(nn.Linear(data.shape[1], 3))
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
@@ -54,9 +50,7 @@ def run(
             evaluate(model, held_out)
         model(data[:10]).sum().backward()
         optimizer.step()
-    finally:
-        tap.close()
-    return Trace.of(events)
+    return observed.trace
 
 
 def shared(trace: Trace) -> list[float]:

@@ -1,16 +1,15 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional
 
-from probes.tap import Tap
 from probes.tap.sharpness import sharpness
-from probes.trace import Event, Trace
+from probes.trace import Trace
+from tests.probes.tap.observing import tapped
 
 LABELS = torch.tensor([0, 1, 2, 3, 0])
 SCORES = 0.05 * functional.one_hot(LABELS, 4).float()
@@ -55,18 +54,13 @@ def test_no_position_and_one_class_say_nothing() -> None:
 
 
 def observe(loss) -> Trace:
-    events: list[Event] = []
-    tap = Tap(events.append, Path(__file__).parent)
-    tap.install()
-    try:
+    with tapped() as observed:
         model = nn.Linear(3, 4)
         optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
         for _ in range(2):
             loss(model(torch.randn(5, 3))).backward()
             optimizer.step()
-    finally:
-        tap.close()
-    return Trace.of(events)
+    return observed.trace
 
 
 @pytest.mark.parametrize(

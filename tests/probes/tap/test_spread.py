@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 from torch import nn
 
-from probes.tap import Tap
 from probes.tap.spread import spread
-from probes.trace import Event, Trace
+from tests.probes.tap.observing import tapped
 
 
 def test_rows_that_are_the_same_have_no_spread() -> None:
@@ -41,16 +38,13 @@ def test_too_little_to_tell(shape) -> None:
 
 
 def test_every_module_and_the_input_are_looked_at_in_training() -> None:
-    events: list[Event] = []
-    tap = Tap(events.append, Path(__file__).parent)
-    tap.install()
-    model = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 3))
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    for _ in range(5):
-        model(torch.randn(16, 8)).square().mean().backward()
-        optimizer.step()
-    tap.close()
-    trace = Trace.of(events)
+    with tapped() as observed:
+        model = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 3))
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        for _ in range(5):
+            model(torch.randn(16, 8)).square().mean().backward()
+            optimizer.step()
+    trace = observed.trace
     assert set(trace.places("spread.share")) == {"Sequential.input", "0", "1", "2", "Sequential"}
     keeps = {where: trace.signal("train", where, "spread.keeps").values for where in "012"}
     assert keeps == {"0": [1.0] * 5, "1": [0.0] * 5, "2": []}

@@ -4,30 +4,23 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-from probes.tap import Tap
-from probes.trace import Event, Trace
+from probes.trace import Trace
+from tests.probes.tap.observing import line_of, tapped
 
-HERE = Path(__file__).parent
 INPUTS = torch.arange(24.0).reshape(6, 4) / 24
 
 
-def observe(program: Callable[[nn.Module], object], frozen: bool = False) -> Trace:
-    events: list[Event] = []
-    tap = Tap(events.append, HERE)
-    tap.install()
-    try:
+def observe(program: Callable[[nn.Module], object]) -> Trace:
+    with tapped() as observed:
         torch.manual_seed(0)
         model = nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5), nn.ReLU(), nn.Linear(5, 1))
         program(model)
-    finally:
-        tap.close()
-    return Trace.of(events)
+    return observed.trace
 
 
 def train(model: nn.Module, rate: float = 0.1, steps: int = 3) -> None:
@@ -36,11 +29,6 @@ def train(model: nn.Module, rate: float = 0.1, steps: int = 3) -> None:
         optimizer.zero_grad()
         model(INPUTS).square().mean().backward()
         optimizer.step()
-
-
-def line_of(place: str) -> str:
-    name, _, number = place.partition(":")
-    return (HERE / name).read_text().splitlines()[int(number) - 1].strip()
 
 
 def only(trace: Trace) -> tuple[str, str, str, float, float]:

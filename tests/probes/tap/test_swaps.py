@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from probes.tap import Tap
-from probes.trace import Event, Trace
+from probes.trace import Trace
+from tests.probes.tap.observing import tapped
 
 INPUTS = torch.linspace(-1, 1, 32).view(8, 4)
 Values = dict[str, Tensor]
@@ -61,14 +60,9 @@ def by_data(model: nn.Module, values: Values) -> None:
 
 
 def observe(**options) -> Trace:
-    events: list[Event] = []
-    tap = Tap(events.append, Path(__file__).parent)
-    tap.install()
-    try:
+    with tapped() as observed:
         train(**options)
-    finally:
-        tap.close()
-    return Trace.of(events)
+    return observed.trace
 
 
 def swapped(trace: Trace) -> list[tuple[int, float]]:

@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from probes.tap import Tap
 from probes.tap.cadence import is_probed
-from probes.trace import Event
+from tests.probes.tap.observing import tapped
 
 _READS = {"aten::_local_scalar_dense", "aten::is_nonzero", "aten::equal", "aten::item"}
 """What makes the host wait for a device, in the dispatcher's names."""
@@ -36,20 +36,17 @@ class Reads(TorchDispatchMode):
 
 def test_steps_that_are_not_probed_read_no_more_than_the_loss(tmp_path: Path) -> None:
     """The look at the loss is one at tensors of the CPU only, where it waits for nothing."""
-    events: list[Event] = []
-    tap = Tap(events.append, tmp_path)
-    tap.install()
-    model = nn.Sequential(nn.Linear(8, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 3))
-    optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)
-    inputs, labels = torch.randn(32, 8), torch.randint(3, (32,))
-    with Reads(tap) as reads:
-        for _ in range(60):
-            optimizer.zero_grad()
-            loss = nn.functional.cross_entropy(model(inputs), labels)
-            loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
-    tap.close()
+    with tapped(folder=tmp_path) as observed:
+        model = nn.Sequential(nn.Linear(8, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 3))
+        optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)
+        inputs, labels = torch.randn(32, 8), torch.randint(3, (32,))
+        with Reads(observed.tap) as reads:
+            for _ in range(60):
+                optimizer.zero_grad()
+                loss = nn.functional.cross_entropy(model(inputs), labels)
+                loss.backward()
+                nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+                optimizer.step()
 
     between = [step for step in range(60) if not is_probed(step)]
     assert between

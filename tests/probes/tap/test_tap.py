@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,28 +12,10 @@ import torch.utils.checkpoint
 from torch import nn
 from torch.nn import functional
 
-from probes.tap import StopTraining, Tap
-from probes.trace import Event, Trace
+from probes.tap import StopTraining
+from tests.probes.tap.observing import observe, tapped
 
-HERE = Path(__file__).parent
 Programs = Callable[[], nn.Module]
-
-
-@contextlib.contextmanager
-def tapped(events: list[Event], max_steps: int | None = None) -> Iterator[Tap]:
-    tap = Tap(events.append, HERE, max_steps)
-    tap.install()
-    try:
-        yield tap
-    finally:
-        tap.close()
-
-
-def observe(program: Programs, max_steps: int | None = None) -> Trace:
-    events: list[Event] = []
-    with tapped(events, max_steps):
-        program()
-    return Trace.of(events)
 
 
 def mlp_with_dropout() -> nn.Module:
@@ -435,14 +416,13 @@ def test_training_is_bit_identical_with_and_without_the_tap(program: Programs) -
     bare = {key: value.clone() for key, value in program().state_dict().items()}
     bare_state = torch.get_rng_state()
 
-    events: list[Event] = []
-    with tapped(events):
+    with tapped() as observed:
         probed = program().state_dict()
 
     assert bare.keys() == probed.keys()
     assert all(torch.equal(bare[key], probed[key]) for key in bare)
     assert torch.equal(bare_state, torch.get_rng_state())
-    assert any(event["event"] == "signals" for event in events)
+    assert any(event["event"] == "signals" for event in observed.events)
 
 
 def test_everything_is_put_back() -> None:
@@ -594,10 +574,9 @@ def test_a_term_keeps_its_name_when_its_line_has_run_often() -> None:
 
 
 def test_the_step_limit_stops_the_program() -> None:
-    events: list[Event] = []
-    with tapped(events, max_steps=7) as tap, pytest.raises(StopTraining):
+    with tapped(max_steps=7) as observed, pytest.raises(StopTraining):
         two_terms()
-    assert tap.step == 7
+    assert observed.tap.step == 7
 
 
 def test_a_program_that_evaluates_before_it_trains() -> None:

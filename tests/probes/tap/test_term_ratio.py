@@ -10,16 +10,13 @@ Three quantities go by the name of "gradient ratio", and only the last is what a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from probes.tap import Tap
-from probes.trace import Event, Trace
+from tests.probes.tap.observing import observe
 
 BATCH, BARS = 8, 105
 POINTERS, COUNTDOWN = 0.7 / 0.0095, 0.1 / 15.9
@@ -51,17 +48,6 @@ def one_step() -> None:
     loss_countdown = functional.huber_loss(counted, countdown, delta=1.0)
     (POINTERS * loss_pointers + COUNTDOWN * loss_countdown).backward()
     optimizer.step()
-
-
-def observe(program: Callable[[], None]) -> Trace:
-    events: list[Event] = []
-    tap = Tap(events.append, Path(__file__).parent)
-    tap.install()
-    try:
-        program()
-    finally:
-        tap.close()
-    return Trace.of(events)
 
 
 def by_hand() -> tuple[list[Tensor], list[float]]:

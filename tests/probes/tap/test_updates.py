@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 from torch import Tensor, nn
 
-from probes.tap import Tap
-from probes.trace import Event, Trace
+from probes.trace import Trace
+from tests.probes.tap.observing import tapped
 
 
 def observe(parameter: nn.Parameter, optimizer: torch.optim.Optimizer) -> tuple[Trace, Tensor]:
     """Two steps along the same gradient; what the second one changed, too."""
-    events: list[Event] = []
-    tap = Tap(events.append, Path(__file__).parent)
-    tap.install()
-    gradient = torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1))
-    for _ in range(2):
-        before = parameter.detach().clone()
-        optimizer.zero_grad()
-        (parameter * gradient.to(parameter.dtype)).sum().backward()
-        optimizer.step()
-    tap.close()
-    return Trace.of(events), parameter.detach() - before
+    with tapped() as observed:
+        gradient = torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1))
+        for _ in range(2):
+            before = parameter.detach().clone()
+            optimizer.zero_grad()
+            (parameter * gradient.to(parameter.dtype)).sum().backward()
+            optimizer.step()
+    return observed.trace, parameter.detach() - before
 
 
 @pytest.mark.parametrize("shape", [(5, 7), (600, 900), (4096, 256)], ids=str)

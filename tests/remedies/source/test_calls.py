@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from probes.tap import Tap
-from probes.trace import Event, Trace
+from probes.trace import Trace
 from remedies import remedies
 from remedies.source.errors import Unwritable
 from remedies.source.source import Source
+from tests.probes.tap.observing import tapped
 
 
 @pytest.mark.parametrize(
@@ -174,14 +174,9 @@ for _ in range(3):
 def test_the_lines_are_those_of_a_real_trace(tmp_path: Path) -> None:
     script = tmp_path / "train.py"
     script.write_text(LIVING)
-    events: list[Event] = []
-    tap = Tap(events.append, tmp_path)
-    tap.install()
-    try:
+    with tapped(folder=tmp_path) as observed:
         runpy.run_path(str(script))
-    finally:
-        tap.close()
-    trace = Trace.of(events)
+    trace = observed.trace
     source = Source(trace, tmp_path, script)
     swap, drop = remedies["swap-norm"], remedies["drop-term"]
     (target,) = swap.targets([], trace)

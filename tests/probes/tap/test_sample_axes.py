@@ -1,0 +1,62 @@
+"""Along which axis the samples of a batch are taken to lie."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from probes.trace import Trace
+from tests.probes.tap.observing import observe, train
+
+
+class Recurrent(nn.Module):
+    """Reads (batch, time, 5); the hidden states come as (directions, batch, 4)."""
+
+    def __init__(self, batch_first: bool) -> None:
+        super().__init__()
+        self.gru = nn.GRU(5, 4, bidirectional=True, batch_first=batch_first)
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        outputs, last = self.gru(inputs)
+        if self.gru.batch_first:
+            return self.head(last.view(inputs.shape[0], -1))
+        return self.head(outputs[:, -1])
+
+
+def read_sequences(model: nn.Module, samples: int, moments: int, labels: int) -> Trace:
+    batches = [(torch.randn(samples, moments, 5), torch.randint(3, (labels,))) for _ in range(6)]
+    return observe(lambda: train(model, iter(batches), functional.cross_entropy))
+
+
+def test_samples_that_are_taken_for_moments() -> None:
+    trace = read_sequences(Recurrent(batch_first=False), 6, 9, 6)
+    assert set(trace.signal("train", "gru", "samples.in_time").values) == {1.0}
+    assert not trace.places("samples.axis")
+
+
+def test_samples_that_a_view_mixes() -> None:
+    trace = read_sequences(Recurrent(batch_first=True), 6, 9, 6)
+    assert not trace.places("samples.in_time")
+    (line,) = trace.places("samples.axis")
+    assert set(trace.signal("train", line, "samples.axis").values) == {1.0}
+    assert trace.signal("train", line, "samples.axis").values
+
+
+class Tagger(Recurrent):
+    """Labels every moment of one sequence, as layers are given them without ``batch_first``."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.head(self.gru(inputs)[0].view(len(inputs), -1))
+
+
+@pytest.mark.parametrize("samples", [1, 6])
+def test_moments_along_the_first_axis_are_left_alone(samples: int) -> None:
+    if samples == 1:
+        trace = read_sequences(Tagger(batch_first=False), 9, 1, 9)
+    else:  # As many moments as samples: nobody can tell.
+        trace = read_sequences(Recurrent(batch_first=False), 6, 6, 6)
+    assert 1.0 not in trace.signal("train", "gru", "samples.in_time").values
+    assert not trace.places("samples.axis")
