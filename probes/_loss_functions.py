@@ -12,5 +12,7 @@ SIGNED = {
     "cosine_embedding_loss": 2,
 }
 """Losses whose labels are -1 and 1, each with the place of the labels among its arguments."""
+TRANSCRIPTION = "ctc_loss"
+"""The loss whose labels are sequences, in which one class, the blank, is none."""
 DIFFERENCES = ("sub", "subtract", "__rsub__")
 """What a regression loss that is written by hand begins with."""

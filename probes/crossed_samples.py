@@ -30,9 +30,10 @@ class CrossedSamples(Probe):
         error.
 
     Rule:
-        A loss with one label for each sample tells how many samples there are. In four of five
+        The first axis of a loss's labels tells how many samples there are. In four of five
         probed steps, three at least: the first of the three axes of what such a layer is given is
-        as long as that, and the second one is neither that nor one; or a reshape of something with
+        as long as that, and the second one is neither one nor as long as any axis of the labels,
+        which could be those of the moments of each sample; or a reshape of something with
         gradient makes that many rows of a tensor in which exactly one axis is as long, which is not
         the first, and those before it have more than one element. Nobody means that: severity
         0.9 where a bounded metric leaves more than a tenth of its range to gain, or, without one,

@@ -25,21 +25,22 @@ class LabelsOutOfRange(Probe):
     What it detects:
         Labels 1 and 2, -1 and 1, or 0 and 255 in a binary cross-entropy; 0 and 1 in a loss that
         takes -1 and 1, such as that of cosine embeddings or of hinges; a class that the model has
-        no output for, which raises an exception; labels that are nearly all ignored; labels that
-        are all of one class.
+        no output for, which raises an exception; labels of a CTC loss that are its blank; labels
+        that are nearly all ignored; labels that are all of one class.
 
     Why it harms:
         A label of 2 asks for a probability above one: the score grows without end, and all samples
-        become positive. A pair labelled 0 where -1 is meant has no loss at all. Ignored labels have
-        no gradient, and a single class has nothing to be told from.
+        become positive. A pair labelled 0 where -1 is meant has no loss at all. A transcription
+        with the blank in it cannot be read back, and its loss is no likelihood: it may be negative.
+        Ignored labels have no gradient, and a single class has nothing to be told from.
 
     Rule:
         Probabilities below 0 or above 1, or labels that are neither -1 nor 1 in a loss that takes
-        these, in four of five probed steps, three at least: severity 0.9,
-        unless a bounded metric is within 0.02 of its best (0.3). A run that was broken off by a
-        label that is out of bounds: 0.9. More than half of the labels ignored, or, of fifty and
-        more, all the same in all probed steps (of a cross-entropy of several classes): an alarm
-        (0.6) where the run got nowhere or is stuck far from its best, else an
+        these, or labels that are the blank of a CTC loss, in four of five probed steps, three at
+        least: severity 0.9, unless a bounded metric is within 0.02 of its best (0.3). A run that
+        was broken off by a label that is out of bounds: 0.9. More than half of the labels ignored,
+        or, of fifty and more, all the same in all probed steps (of a cross-entropy of several
+        classes): an alarm (0.6) where the run got nowhere or is stuck far from its best, else an
         observation (0.3) of the former and nothing of the latter: masked language models ignore
         most labels, and contrastive losses have one class.
 
@@ -48,8 +49,9 @@ class LabelsOutOfRange(Probe):
         good: ``F.binary_cross_entropy_with_logits(scores, y - 1)``
 
     Source:
-        The documentation of ``torch.nn.BCEWithLogitsLoss`` and ``torch.nn.CrossEntropyLoss``;
-        Humbatova et al. 2020, Taxonomy of Real Faults in Deep Learning Systems (wrong labels).
+        The documentation of ``torch.nn.BCEWithLogitsLoss``, ``torch.nn.CrossEntropyLoss`` and
+        ``torch.nn.CTCLoss`` ("target index cannot be blank"); Humbatova et al. 2020, Taxonomy of
+        Real Faults in Deep Learning Systems (wrong labels).
     """
 
     code = "P903"
@@ -57,6 +59,7 @@ class LabelsOutOfRange(Probe):
     signals = (
         "label.outside",
         "label.signed",
+        "label.blank",
         "label.ignored",
         "label.lowest",
         "label.highest",
@@ -69,18 +72,23 @@ class LabelsOutOfRange(Probe):
         if crash is not None:
             line, message = crash
             yield self._symptom(trace, line, 0.9, trace.steps, message, {})
+        left = _progress.left(trace, metric)
+        harm = 0.3 if left is not None and left <= _NEARLY_BEST else 0.9
         for line in trace.places("label.outside"):
             share = _persisting(trace, line, "label.outside", 0.0)
             if share is not None:
-                left = _progress.left(trace, metric)
-                severity = 0.3 if left is not None and left <= _NEARLY_BEST else 0.9
                 signed = trace.signal("train", line, "label.signed").values
                 takes = "-1 and 1" if signed else "probabilities from 0 to 1"
                 message = (
                     f"labels from {_least(trace, line):g} to {_largest(trace, line):g} in a loss "
                     f"at {line} that takes {takes}"
                 )
-                yield self._symptom(trace, line, severity, 0, message, {"outside": share})
+                yield self._symptom(trace, line, harm, 0, message, {"outside": share})
+        for line in trace.places("label.blank"):
+            share = _persisting(trace, line, "label.blank", 0.0)
+            if share is not None:
+                message = _blank(trace, line, share)
+                yield self._symptom(trace, line, harm, 0, message, {"blank": share})
         for line in trace.places("label.ignored"):
             yield from self._classes(trace, metric, line)
 
@@ -132,6 +140,21 @@ def _crash(trace: Trace) -> tuple[str, str] | None:
     return line, (
         f"the label {found[1]} at {line} has no output: the model makes {count} scores, for the "
         f"classes 0 to {count - 1}; {hint}, or make more outputs"
+    )
+
+
+def _blank(trace: Trace, line: str, share: float) -> str:
+    classes = int(trace.signal("train", line, "label.classes").finite.values[-1])
+    low, high = _least(trace, line), _largest(trace, line)
+    hint = (
+        f"pass blank={classes - 1}, if that is what the decoder takes for it, or number the labels "
+        "from 1"
+        if high < classes - 1
+        else "give the model one more output for it"
+    )
+    return (
+        f"{share:.1%} of the labels at {line} are the blank of this CTC loss, which no label may "
+        f"be: labels from {low:g} to {high:g}, {classes} outputs; {hint}"
     )
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from probes._loss_functions import BINARY, CATEGORICAL, SIGNED
+from probes._loss_functions import BINARY, CATEGORICAL, SIGNED, TRANSCRIPTION
 from probes.tap.calls import CallLog
 from probes.tap.dense import is_dense
 from probes.tap.locate import Sources
@@ -15,7 +16,7 @@ from probes.tap.statistics import Collector
 from probes.tap.unrecorded import unrecorded
 
 _MOST_CALLS = 2
-_WATCHED = {*CATEGORICAL, *BINARY, *SIGNED}
+_WATCHED = {*CATEGORICAL, *BINARY, *SIGNED, TRANSCRIPTION}
 
 
 class LabelWatch:
@@ -24,7 +25,7 @@ class LabelWatch:
     Args:
         sources: Tells the user's line that computes the loss: that is where.
         calls: Tells of the calls.
-        collector: Takes what `label_statistics` says, in training.
+        collector: Takes what `label_statistics` or `transcription_statistics` says, in training.
     """
 
     def __init__(self, sources: Sources, calls: CallLog, collector: Collector) -> None:
@@ -50,9 +51,9 @@ class LabelWatch:
         name = getattr(func, "__name__", "")
         if not self._on or name not in _WATCHED:
             return
-        names = ("input", "target") if SIGNED.get(name, 1) == 1 else ("input1", "input2", "target")
+        names = _arguments(name)
         given = dict(zip(names, args, strict=False)) | kwargs
-        scores, labels = given.get(names[0]), given.get("target")
+        scores, labels = given.get(names[0]), given.get("target", given.get("targets"))
         if not is_dense(scores) or not is_dense(labels) or not scores.requires_grad:
             return
         where = self._sources.line()
@@ -60,9 +61,48 @@ class LabelWatch:
             return
         self._seen[where] = self._seen.get(where, 0) + 1
         with unrecorded():
-            ignored = given.get("ignore_index", -100)
-            found = label_statistics(name, scores.detach(), labels.detach(), ignored)
+            if name == TRANSCRIPTION:
+                found = transcription_statistics(
+                    scores.detach(), labels, given["target_lengths"], given.get("blank", 0)
+                )
+            else:
+                ignored = given.get("ignore_index", -100)
+                found = label_statistics(name, scores.detach(), labels.detach(), ignored)
         self._collector.add("train", where, found)
+
+
+def _arguments(name: str) -> tuple[str, ...]:
+    if name == TRANSCRIPTION:
+        return ("log_probs", "targets", "input_lengths", "target_lengths", "blank")
+    return ("input", "target") if SIGNED.get(name, 1) == 1 else ("input1", "input2", "target")
+
+
+def transcription_statistics(
+    scores: Tensor, labels: Tensor, lengths: Tensor | Sequence[int], blank: int
+) -> dict[str, Tensor | float]:
+    """What labels a connectionist temporal classification is given.
+
+    Args:
+        scores: Shape (time, samples, classes) or (time, classes).
+        labels: Shape (samples, longest), padded, or all sequences one after another.
+        lengths: How many labels each sequence has.
+        blank: The class that stands for no label.
+
+    Returns:
+        ``label.blank``, the share of labels that are the blank; ``label.classes``, how many the
+        scores are for; ``label.lowest``, ``label.highest``.
+    """
+    counts = torch.as_tensor(lengths, device=labels.device)
+    if labels.dim() == 2:
+        labels = labels[torch.arange(labels.shape[1], device=labels.device) < counts[:, None]]
+    else:
+        labels = labels[: int(counts.sum())]
+    found: dict[str, Tensor | float] = {"label.classes": float(scores.shape[-1])}
+    if labels.numel():
+        found["label.blank"] = (labels == blank).float().mean()
+        found["label.lowest"] = labels.min()
+        found["label.highest"] = labels.max()
+    return found
 
 
 def label_statistics(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.utils.hooks import RemovableHandle
 
+from probes._loss_functions import DIFFERENCES
 from probes.tap.batches import LABELLED, labels_of
 from probes.tap.calls import CallLog
 from probes.tap.dense import is_dense
@@ -23,7 +25,7 @@ _Shape = tuple[int, ...]
 
 
 class SampleAxisWatch:
-    """Finds the samples by the labels of the loss: one for each.
+    """Finds the samples by the labels of the loss, which has them along the first axis.
 
     Args:
         sources: Tells the user's lines.
@@ -74,20 +76,37 @@ class SampleAxisWatch:
         name = getattr(func, "__name__", "")
         if name not in RESHAPES:
             labels = labels_of(name, args, kwargs)
-            if labels is not None and labels.numel() == len(labels) >= _FEWEST:
-                self._tell(len(labels))
+            if labels is not None and are_of_samples(name, tuple(labels.shape)):
+                self._tell(tuple(labels.shape))
         elif args and isinstance(args[0], Tensor) and (line := self._sources.line()):
             self._reshapes[line] = tuple(args[0].shape), tuple(result.shape)
 
-    def _tell(self, samples: int) -> None:
+    def _tell(self, labels: _Shape) -> None:
+        samples = labels[0]
         for path, shape in self._layers.items():
-            in_time = shape[0] == samples and shape[1] not in (1, samples)
+            # With a label for each moment of each sample, the second axis may be the samples'.
+            in_time = shape[0] == samples and shape[1] not in (1, *labels)
             self._collector.add("train", path, {"samples.in_time": float(in_time)})
         for line, (given, made) in self._reshapes.items():
             axis = misplaced(given, made)
             if axis is not None and made[0] == samples:
                 self._collector.add("train", line, {"samples.axis": float(axis)})
         self._layers, self._reshapes = {}, {}
+
+
+def are_of_samples(name: str, labels: _Shape) -> bool:
+    """Whether labels of this shape tell how many samples there are.
+
+    A difference of two matrices may be anything, and a square one has no first axis.
+
+    >>> are_of_samples("smooth_l1_loss", (32, 6)), are_of_samples("sub", (32, 1))
+    (True, True)
+    >>> are_of_samples("sub", (32, 6)), are_of_samples("mse_loss", (32, 32))
+    (False, False)
+    """
+    if not labels or labels[0] < _FEWEST or labels[0] in labels[1:]:
+        return False
+    return name not in DIFFERENCES or math.prod(labels) == labels[0]
 
 
 def misplaced(given: _Shape, made: _Shape) -> int | None:

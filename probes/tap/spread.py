@@ -13,7 +13,7 @@ from torch.nn.modules.module import (
 from torch.utils.hooks import RemovableHandle
 
 from probes.tap.calls import CallLog
-from probes.tap.dense import is_plain
+from probes.tap.dense import is_dense, is_plain
 from probes.tap.modules import ModuleTree
 from probes.tap.statistics import Collector, first_tensor
 from probes.tap.unrecorded import unrecorded
@@ -74,16 +74,22 @@ class SpreadWatch:
         name = self._tree.name(module)
         if name is None or name in self._seen or not _trains(module):
             return
-        tensor = first_tensor(output)
-        if tensor is None or not is_plain(tensor):
+        given, tensor = first_tensor(args), first_tensor(output)
+        if tensor is None or not is_plain(tensor) or self._looks_up_one(module, args):
             return
         self._seen.add(name)
         channels_first = tensor.dim() > 3 or type(module).__name__.startswith(_CHANNELS_FIRST)
         found = self._spread(tensor, channels_first)
-        given = first_tensor(args)
         if found and given is not None and given.shape == tensor.shape:
             found["spread.keeps"] = float(next(module.parameters(), None) is not None)
         self._collector.add("train", name, found)
+
+    def _looks_up_one(self, module: nn.Module, args: Any) -> bool:
+        """Whether the same entry is looked up for all, as a decoder does that begins."""
+        if not isinstance(module, nn.Embedding) or not args or not is_dense(args[0]):
+            return False
+        with self._calls.quiet(), unrecorded():
+            return bool((args[0] == args[0].flatten()[0]).all())
 
     def _spread(self, tensor: Tensor, channels_first: bool) -> dict[str, Tensor | float]:
         with self._calls.quiet(), unrecorded():

@@ -29,6 +29,17 @@ def test_labels_that_are_no_probabilities(make_trace) -> None:
     assert not read(make_trace, outside=[0.5, 0.0, 0.0, 0.5, 0.0])
 
 
+@pytest.mark.parametrize(("highest", "hint"), [(9.0, "blank=10"), (10.0, "one more output")])
+def test_labels_that_are_the_blank(make_trace, highest, hint) -> None:
+    labels = {"lowest": [0.0] * 5, "highest": [highest] * 5, "classes": [11.0] * 5}
+    (symptom,) = read(make_trace, blank=[0.1] * 5, **labels)
+    assert symptom.severity == 0.9 and symptom.source == "t.py:4"
+    assert "10.0% of the labels" in symptom.message and hint in symptom.message
+    (symptom,) = read(make_trace, GOOD, blank=[0.1] * 5, **labels)
+    assert symptom.severity == 0.3
+    assert not read(make_trace, blank=[0.0] * 5, **labels)
+
+
 def test_labels_that_are_ignored(make_trace) -> None:
     (symptom,) = read(make_trace, ignored=[0.85] * 5)
     assert symptom.alarming and "85%" in symptom.message

@@ -57,3 +57,30 @@ def test_probabilities(labels: list[float], outside: float) -> None:
 def test_nothing_but_ignored_labels() -> None:
     found = label_statistics("cross_entropy", torch.zeros(2, 3), torch.tensor([7, 7]), 7)
     assert found["label.ignored"] == 1 and "label.lowest" not in found
+
+
+PADDED = torch.tensor([[3, 1, 2], [2, 0, 0], [1, 3, 0]])
+LENGTHS = torch.tensor([3, 1, 2])
+
+
+@pytest.mark.parametrize(
+    ("labels", "lengths", "blank", "share"),
+    [
+        (PADDED, LENGTHS, 0, 0.0),
+        (PADDED, LENGTHS, 1, 2 / 6),
+        (torch.tensor([3, 1, 2, 2, 1, 3]), (3, 1, 2), 3, 2 / 6),
+    ],
+)
+def test_the_blank_among_the_labels(
+    labels: Tensor, lengths: tuple[int, ...] | Tensor, blank: int, share: float
+) -> None:
+    with tapped() as observed:
+        model = nn.Linear(5, 4)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+        scores = model(torch.randn(8, 3, 5)).log_softmax(-1)
+        steps = (8, 8, 8) if isinstance(lengths, tuple) else torch.tensor([8, 8, 8])
+        nn.CTCLoss(blank=blank)(scores, labels, steps, lengths).backward()
+        optimizer.step()
+    assert values(observed.trace, "label.blank") == [pytest.approx(share)]
+    assert values(observed.trace, "label.classes") == [4.0]
+    assert values(observed.trace, "label.highest") == [3.0]

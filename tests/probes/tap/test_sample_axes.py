@@ -60,3 +60,33 @@ def test_moments_along_the_first_axis_are_left_alone(samples: int) -> None:
         trace = read_sequences(Recurrent(batch_first=False), 6, 6, 6)
     assert 1.0 not in trace.signal("train", "gru", "samples.in_time").values
     assert not trace.places("samples.axis")
+
+
+class Forecaster(nn.Module):
+    """Tells of as many moments as the width of its head, from the last state or from each."""
+
+    def __init__(self, axis: int | None, batch_first: bool = False) -> None:
+        super().__init__()
+        self.axis = axis
+        self.lstm = nn.LSTM(5, 4, batch_first=batch_first)
+        self.head = nn.Linear(4, 7)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        states = self.lstm(inputs)[0]
+        return self.head(states if self.axis is None else states.select(self.axis, -1))
+
+
+def forecast(model: nn.Module, targets: tuple[int, ...]) -> Trace:
+    batches = [(torch.randn(6, 9, 5), torch.randn(targets)) for _ in range(6)]
+    return observe(lambda: train(model, iter(batches), functional.smooth_l1_loss))
+
+
+def test_several_targets_of_a_sample_tell_of_it_too() -> None:
+    trace = forecast(Forecaster(axis=1), (6, 7))
+    assert set(trace.signal("train", "lstm", "samples.in_time").values) == {1.0}
+
+
+@pytest.mark.parametrize(("axis", "targets"), [(None, (6, 9, 7)), (0, (9, 7))])
+def test_targets_of_moments_are_left_alone(axis: int | None, targets: tuple[int, ...]) -> None:
+    trace = forecast(Forecaster(axis), targets)
+    assert 1.0 not in trace.signal("train", "lstm", "samples.in_time").values

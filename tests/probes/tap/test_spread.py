@@ -48,3 +48,29 @@ def test_every_module_and_the_input_are_looked_at_in_training() -> None:
     assert set(trace.places("spread.share")) == {"Sequential.input", "0", "1", "2", "Sequential"}
     keeps = {where: trace.signal("train", where, "spread.keeps").values for where in "012"}
     assert keeps == {"0": [1.0] * 5, "1": [0.0] * 5, "2": []}
+
+
+class Decoder(nn.Module):
+    """Begins with the same token for all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(9, 8)
+        self.cell = nn.GRUCell(8, 8)
+
+    def forward(self, states: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+        return self.cell(self.table(tokens), states)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "seen"), [(torch.zeros(16).int(), 0), (torch.arange(16) % 9, 5)]
+)
+def test_a_lookup_of_one_entry_tells_nothing(tokens: torch.Tensor, seen: int) -> None:
+    with tapped() as observed:
+        model = Decoder()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        for _ in range(5):
+            model(torch.randn(16, 8), tokens).square().mean().backward()
+            optimizer.step()
+    assert len(observed.trace.signal("train", "table", "spread.share")) == seen
+    assert len(observed.trace.signal("train", "cell", "spread.share")) == 5
