@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from probes.tap.dense import is_dense_float
+from probes.tap.statistics import stride
 
 _MOST_MAPS = 8
 _MOST_QUERIES = 64
@@ -37,7 +38,7 @@ def score_statistics(scores: Tensor) -> dict[str, Tensor]:
         All are averaged over queries with at least two keys; nothing where there are none.
     """
     rows = scores.detach().flatten(0, -2) if scores.dim() > 2 else scores.detach()
-    rows = rows[:: max(1, -(-rows.shape[0] // (_MOST_MAPS * _MOST_QUERIES)))].float()
+    rows = rows[:: stride(len(rows), _MOST_MAPS * _MOST_QUERIES)].float()
     if rows.dim() != 2 or not 2 <= rows.shape[1] <= _MOST_KEYS:
         return {}
     allowed = rows > _MASKED  # NaN is not.

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from probes.tap.dense import is_dense_float
 from probes.tap.modules import ModuleTree
+from probes.tap.statistics import stride
 
 _SAMPLED = 1024
 """Elements of a parameter that are compared."""
@@ -63,7 +64,7 @@ def sample_of(parameter: Tensor, most: int = _SAMPLED) -> Tensor | None:
     if not is_dense_float(parameter):
         return None
     flat = parameter.detach().reshape(-1)
-    return flat[:: max(1, flat.numel() // most)][:most].float().clone()
+    return flat[:: stride(flat.numel(), most)].float().clone()
 
 
 def distance(pairs: Iterable[tuple[Tensor, Tensor]]) -> Tensor | float:

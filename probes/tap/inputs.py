@@ -14,7 +14,7 @@ from torch.utils.hooks import RemovableHandle
 
 from probes.tap.dense import is_dense_float
 from probes.tap.modules import ModuleTree
-from probes.tap.statistics import Collector
+from probes.tap.statistics import Collector, stride
 from probes.tap.unrecorded import unrecorded
 from probes.trace import Phase
 
@@ -185,7 +185,7 @@ def outlying(values: Tensor) -> Tensor:
     Args:
         values: Shape (values, features).
     """
-    sample = values[:: -(-len(values) // _MOST_VALUES)]
+    sample = values[:: stride(len(values), _MOST_VALUES)]
     middle = sample.nanmedian(0).values
     usual = 1.4826 * (sample - middle).abs().nanmedian(0).values
     distance = (values - middle).abs()

@@ -14,7 +14,7 @@ from probes.tap.dense import is_dense
 from probes.tap.locate import Sources
 from probes.tap.priors import Priors
 from probes.tap.sharpness import sharpness
-from probes.tap.statistics import Collector
+from probes.tap.statistics import Collector, stride
 from probes.tap.unrecorded import unrecorded
 from probes.tap.within_places import within_places
 
@@ -132,12 +132,12 @@ def _counting(
     if labels.numel() != len(scores):
         nothing = labels.flatten()[:0].long()
         return scores[:0], nothing, nothing
-    stride = max(1, -(-labels.numel() // _MOST_ROWS))
+    step = stride(labels.numel(), _MOST_ROWS)
     whole = max(1, labels.numel() // max(1, samples))
-    scores, labels = scores[::stride].float(), labels.flatten()[::stride].long()
+    scores, labels = scores[::step].float(), labels.flatten()[::step].long()
     ignored = given.get("ignore_index", -100)
     kept = (labels != ignored) & (labels >= 0) & (labels < scores.shape[1])
-    places = torch.arange(len(labels), device=labels.device) * stride % whole
+    places = torch.arange(len(labels), device=labels.device) * step % whole
     return scores[kept], labels[kept], places[kept]
 
 

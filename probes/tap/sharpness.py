@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from probes.tap.statistics import stride
+
 _MOST_NUMBERS = 2**16
 _FEWEST_ROWS = 16
 _MOST_DOUBLINGS = 12
@@ -32,8 +34,8 @@ def sharpness(scores: Tensor, labels: Tensor) -> dict[str, Tensor]:
     """
     classes = scores.shape[1]
     most = max(_FEWEST_ROWS, _MOST_NUMBERS // classes)
-    stride = max(1, -(-len(labels) // most)) | 1
-    rows, wanted = scores[::stride].float(), labels[::stride]
+    step = stride(len(labels), most)
+    rows, wanted = scores[::step].float(), labels[::step]
     if not wanted.numel() or classes < 2:
         return {}
     losses = torch.stack(

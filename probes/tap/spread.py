@@ -15,7 +15,7 @@ from torch.utils.hooks import RemovableHandle
 from probes.tap.calls import CallLog
 from probes.tap.dense import is_dense, is_plain
 from probes.tap.modules import ModuleTree
-from probes.tap.statistics import Collector, first_tensor
+from probes.tap.statistics import Collector, first_tensor, stride
 from probes.tap.unrecorded import unrecorded
 
 _FEWEST_ROWS = 4
@@ -135,7 +135,7 @@ def spread(values: Tensor, channels_first: bool) -> dict[str, Tensor | float]:
 
 
 def _some(rows: Tensor, most: int) -> Tensor:
-    return rows[:: max(1, -(-rows.shape[0] // most))]
+    return rows[:: stride(len(rows), most)]
 
 
 def _trains(module: nn.Module) -> bool:

@@ -72,13 +72,24 @@ def dot(one: Tensor, other: Tensor) -> Tensor:
     return torch.dot(one.float().flatten(), other.float().flatten())
 
 
+def stride(count: int, most: int) -> int:
+    """The step that meets no more than some of so many elements, evenly.
+
+    It has no factor in common with their number, and so with no dimension of what was flattened:
+    else it would meet the same places of each row, such as the first moment of every sequence.
+
+    >>> stride(64 * 9, 64), stride(1_000_000, 1_000), stride(10, 64)
+    (11, 1001, 1)
+    """
+    step = max(1, -(-count // most))
+    while math.gcd(step, count) > 1:
+        step += 1
+    return step
+
+
 def some_elements(tensor: Tensor) -> Tensor:
     """Evenly from every row and column of a large tensor; a view where the tensor allows it."""
-    count = tensor.numel()
-    stride = -(-count // _MOST_VALUES)
-    while math.gcd(stride, count) > 1:
-        stride += 1
-    return tensor.reshape(-1)[:: max(1, stride)]
+    return tensor.reshape(-1)[:: stride(tensor.numel(), _MOST_VALUES)]
 
 
 def sketch(tensor: Tensor) -> Tensor:
@@ -93,13 +104,10 @@ def sketch(tensor: Tensor) -> Tensor:
 
 
 def _some_positions(values: Tensor) -> Tensor:
-    """Values of every sample at up to so many positions, as a matrix with a row for each sample.
-
-    An odd stride meets every row, column and channel of dimensions that are powers of two.
-    """
+    """Values of every sample at up to so many positions, as a matrix with a row for each sample."""
     rows = values.reshape(values.shape[0] if values.dim() > 1 else 1, -1)
-    stride = -(-rows.numel() // _MOST_VALUES)
-    return rows[:, :: stride | 1].float() if stride > 1 else rows.float()
+    most = max(1, _MOST_VALUES // rows.shape[0])
+    return rows[:, :: stride(rows.shape[1], most)].float()
 
 
 def prediction_statistics(output: Tensor) -> dict[str, Tensor]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from probes.tap.statistics import stride
+
 _MOST_VALUES = 262_144
 """Values of one call that are looked at; of a larger one, rows that are evenly spread."""
 _SAMPLES = 200
@@ -19,7 +21,7 @@ there its slope is less than 4 % of the largest one."""
 
 def sampled(rows: Tensor) -> Tensor:
     """Some of the rows of a large matrix, evenly spread."""
-    return rows[:: max(1, -(-rows.numel() // _MOST_VALUES))]
+    return rows[:: stride(len(rows), max(1, _MOST_VALUES // max(1, rows.shape[1])))]
 
 
 class Silence:

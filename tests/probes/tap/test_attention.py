@@ -106,3 +106,9 @@ def test_how_sharp_scores_are() -> None:
     assert sharp["attention.entropy"] < 1e-6
     assert (sharp["attention.keys"], sharp["attention.top"]) == (3.0, pytest.approx(1.0))
     assert score_statistics(torch.zeros(3, 1)) == {}
+
+
+def test_queries_of_many_samples_are_not_all_of_some_moments() -> None:
+    scores = torch.zeros(64, 4, 32, 32)
+    scores[:, :, ::16, 0] = 20.0
+    assert score_statistics(scores)["attention.entropy"] == pytest.approx(30 / 32, abs=0.05)

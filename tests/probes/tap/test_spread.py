@@ -26,6 +26,12 @@ def test_positions_of_one_sample_are_looked_at_by_themselves() -> None:
     assert found["spread.positions"] < 1e-6 and found["spread.share"] > 0.5
 
 
+def test_rows_of_many_samples_are_not_all_of_one_moment() -> None:
+    sequences = torch.randn(64, 9, 16)
+    sequences[:, 0] = 1.0  # What every sequence begins with.
+    assert spread(sequences, False)["spread.share"] > 0.5
+
+
 def test_channels_of_an_image_are_averaged_over_their_places() -> None:
     images = torch.randn(8, 4, 1, 1).expand(8, 4, 6, 6)
     assert spread(images, True)["spread.width"] == 6.0 or spread(images, True)["spread.rank"] > 1
