@@ -73,7 +73,7 @@ class LabelsOutOfRange(Probe):
             line, message = crash
             yield self._symptom(trace, line, 0.9, trace.steps, message, {})
         left = _progress.left(trace, metric)
-        harm = 0.3 if left is not None and left <= _NEARLY_BEST else 0.9
+        severity = 0.3 if left is not None and left <= _NEARLY_BEST else 0.9
         for line in trace.places("label.outside"):
             share = _persisting(trace, line, "label.outside", 0.0)
             if share is not None:
@@ -83,12 +83,12 @@ class LabelsOutOfRange(Probe):
                     f"labels from {_least(trace, line):g} to {_largest(trace, line):g} in a loss "
                     f"at {line} that takes {takes}"
                 )
-                yield self._symptom(trace, line, harm, 0, message, {"outside": share})
+                yield self._symptom(trace, line, severity, 0, message, {"outside": share})
         for line in trace.places("label.blank"):
             share = _persisting(trace, line, "label.blank", 0.0)
             if share is not None:
                 message = _blank(trace, line, share)
-                yield self._symptom(trace, line, harm, 0, message, {"blank": share})
+                yield self._symptom(trace, line, severity, 0, message, {"blank": share})
         for line in trace.places("label.ignored"):
             yield from self._classes(trace, metric, line)
 

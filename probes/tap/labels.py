@@ -100,9 +100,7 @@ def transcription_statistics(
     found: dict[str, Tensor | float] = {"label.classes": float(scores.shape[-1])}
     if labels.numel():
         found["label.blank"] = (labels == blank).float().mean()
-        found["label.lowest"] = labels.min()
-        found["label.highest"] = labels.max()
-    return found
+    return found | _range(labels)
 
 
 def label_statistics(
@@ -136,7 +134,10 @@ def label_statistics(
         found["label.ignored"] = 1 - counts.float().mean()
         labels = labels[counts]
     found["label.count"] = float(labels.numel())
-    if labels.numel():
-        found["label.lowest"] = labels.min()
-        found["label.highest"] = labels.max()
-    return found
+    return found | _range(labels)
+
+
+def _range(labels: Tensor) -> dict[str, Tensor | float]:
+    if not labels.numel():
+        return {}
+    return {"label.lowest": labels.min(), "label.highest": labels.max()}

@@ -20,7 +20,7 @@ from agent.inside.scratch import Scratch
 from agent.snapshot import Snapshot
 
 _IN_FOLDER = 50
-_BYTES = 2_500  # the median of the files of this repository
+_BYTES = 2_500  # of each file
 
 
 def train(directory: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -55,39 +55,43 @@ def test_evaluation_can_have_its_own_statistics(treat: Any) -> None:
     assert torch.allclose(own.unscaled.std(), shared.unscaled.std(), rtol=0.1)
 
 
+def fitted(
+    features: int, batches: Iterable[Tensor], rate: float = 0.1, given: list[Tensor] | None = None
+) -> nn.Module:
+    """Trained on the batches; what its layer takes in of the last one, once more, is given."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(features, 1))
+    optimizer = torch.optim.SGD(model.parameters(), lr=rate)
+    for inputs in batches:
+        model(inputs).square().mean().backward()
+        optimizer.step()
+    if given is not None:
+        model[0].register_forward_pre_hook(lambda _, args: given.append(args[0]))
+        model(inputs)
+    return model
+
+
 def test_what_is_missing_becomes_the_mean(treat: Any) -> None:
-    def program() -> nn.Module:
-        torch.manual_seed(0)
-        model = nn.Sequential(nn.Linear(3, 1))
-        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    def batches() -> Iterator[Tensor]:
         for _ in range(3):
             inputs = torch.randn(8, 3)
             inputs[0, 1], inputs[:, 2] = torch.nan, 4.0
-            model(inputs).square().mean().backward()
-            optimizer.step()
-        return model
+            yield inputs
 
-    model, trace = treat(program, (action(),))
+    model, trace = treat(lambda: fitted(3, batches()), (action(),))
     assert trace.applied and bool(model[0].weight.isfinite().all())
 
 
 def test_codes_do_not_count_and_are_limited(treat: Any) -> None:
     given: list[Tensor] = []
 
-    def program(code: float) -> nn.Module:
-        torch.manual_seed(0)
-        model = nn.Sequential(nn.Linear(3, 1))
-        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    def batches() -> Iterator[Tensor]:
         for _ in range(3):
             inputs = 4 + 2 * torch.randn(64, 3)
-            inputs[:3, 1] = code
-            model(inputs).square().mean().backward()
-            optimizer.step()
-        model[0].register_forward_pre_hook(lambda _, args: given.append(args[0]))
-        model(inputs)
-        return model
+            inputs[:3, 1] = -999.0
+            yield inputs
 
-    treat(lambda: program(-999.0), (action(),))
+    treat(lambda: fitted(3, batches(), given=given), (action(),))
     coded = given[-1][:, 1]
     assert coded[:3].tolist() == [-5.0] * 3
     assert float(coded[3:].std()) == pytest.approx(1.0, abs=0.15)
@@ -97,20 +101,13 @@ def test_codes_do_not_count_and_are_limited(treat: Any) -> None:
 def test_a_code_is_known_in_the_batches_that_have_it_once(treat: Any) -> None:
     given: list[Tensor] = []
 
-    def program() -> nn.Module:
-        torch.manual_seed(0)
-        model = nn.Sequential(nn.Linear(2, 1))
-        optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    def batches() -> Iterator[Tensor]:
         for step in range(12):
             inputs = torch.randn(64, 2)
             inputs[: 3 if step == 6 else 1, 1] = -999.0
-            model(inputs).square().mean().backward()
-            optimizer.step()
-        model[0].register_forward_pre_hook(lambda _, args: given.append(args[0]))
-        model(inputs)
-        return model
+            yield inputs
 
-    _, trace = treat(program, (action(),))
+    _, trace = treat(lambda: fitted(2, batches(), 0.01, given), (action(),))
     assert float(given[-1][1:, 1].std()) == pytest.approx(1.0, abs=0.2)
     # What the layer takes in is told, not what it was given.
     assert trace.signal("train", "0", "input.largest").values[-1] < 2
