@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 
 from agent.errors import InfrastructureError
@@ -84,11 +84,7 @@ class Crew:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             raise InfrastructureError("Ray has died: starting it again")
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            self.ready = 0
-            await self._end(host)
+            await _surely(self._end_all(tasks, host))
 
     def _shared(self, told: str) -> Settings:
         """What each worker may use of the Ray that is there."""
@@ -123,7 +119,7 @@ class Crew:
                 _log.error("a worker ended with code %s: starting another one", worker.returncode)
             finally:
                 self.ready -= ready
-                await self._end(worker)
+                await _surely(_end(worker))
             if time.monotonic() - began < _SHORT:
                 await asyncio.sleep(_PAUSE)
 
@@ -143,15 +139,37 @@ class Crew:
             process.stdin.close()
         return process
 
-    async def _end(self, process: Process) -> None:
-        for end in (process.terminate, process.kill):
-            if process.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    end()
-                # Not wait_for: before Python 3.12, it may swallow that this task is cancelled.
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_END):
-                        await _until_end(process)
+    async def _end_all(self, tasks: list[asyncio.Task[None]], host: Process) -> None:
+        """End the workers, then Ray."""
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self.ready = 0
+        await _end(host)
+
+
+async def _surely(ending: Coroutine[None, None, None]) -> None:
+    """Wait until all is ended, even where this task is cancelled meanwhile."""
+    task = asyncio.create_task(ending)
+    cancelled = False
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            cancelled = True
+    if cancelled:
+        raise asyncio.CancelledError
+
+
+async def _end(process: Process) -> None:
+    for end in (process.terminate, process.kill):
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                end()
+            # Not wait_for: before Python 3.12, it may swallow that this task is cancelled.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_END):
+                    await _until_end(process)
 
 
 async def _until_end(process: Process) -> None:

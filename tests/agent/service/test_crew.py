@@ -27,6 +27,12 @@ print("ready", flush=True)
 print("x" * 10_000_000, flush=True)
 time.sleep(60)
 """
+STUBBORN = """
+import pathlib, signal, time
+signal.signal(signal.SIGTERM, lambda *_: pathlib.Path({asked!r}).touch())
+print('{{"error": "no Ray cluster answers at here:1"}}', flush=True)
+while True: time.sleep(60)
+"""
 FAILING = """
 print('{"error": "no Ray cluster answers at here:1"}', flush=True)
 """
@@ -125,5 +131,19 @@ def test_what_is_wrong_with_ray_is_told() -> None:
         await _until(lambda: crew.trouble == "no Ray cluster answers at here:1")
         await _until(lambda: len(crew.of("ray_host")) >= 2)
         assert crew.ready == 0
+
+    _run(crew, check)
+
+
+def test_what_does_not_end_is_killed_even_where_the_server_stops(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_END", 1.0)
+    asked = tmp_path / "asked to end"
+    crew = Pretended()
+    crew.host = STUBBORN.format(asked=str(asked))
+
+    async def check() -> None:
+        await _until(asked.exists)
 
     _run(crew, check)
