@@ -42,7 +42,8 @@ def parts(trace: Trace, kind: str) -> list[Part]:
 
     Args:
         trace: The run.
-        kind: ``outside`` or ``idle``; a parameter is of that kind in nearly every probed step.
+        kind: ``outside``, ``idle`` or ``blocked``; a parameter is of that kind in nearly every
+            probed step.
     """
     sizes = {
         where: trace.signal("train", where, f"{kind}.elements").values[-1]
@@ -52,7 +53,7 @@ def parts(trace: Trace, kind: str) -> list[Part]:
     gathered: dict[str, list[str]] = {}
     for where in sizes:
         gathered.setdefault(_largest(trace, where, sizes), []).append(where)
-    steady = _all_parameters(trace) + (sum(sizes.values()) if kind == "outside" else 0.0)
+    steady = all_parameters(trace) + (sum(sizes.values()) if kind == "outside" else 0.0)
     found = [_part(trace, kind, where, own, sizes) for where, own in gathered.items()]
     for part in found:
         part.share = min(1.0, part.elements / max(1.0, steady))
@@ -62,7 +63,7 @@ def parts(trace: Trace, kind: str) -> list[Part]:
 def _part(trace: Trace, kind: str, where: str, own: list[str], sizes: dict[str, float]) -> Part:
     total = max(1.0, sum(sizes[name] for name in own))
     marks = {}
-    for mark in ("fresh", "late", "moved", "frozen"):
+    for mark in ("fresh", "late", "moved", "frozen", "zeros"):
         held = [
             sizes[name]
             for name in own
@@ -91,7 +92,8 @@ def _steps(trace: Trace, where: str) -> list[int]:
     return trace.signal("train", where, "held.elements").steps
 
 
-def _all_parameters(trace: Trace) -> float:
+def all_parameters(trace: Trace) -> float:
+    """How many numbers the optimizers hold in all."""
     held = [trace.signal("train", w, "held.elements").finite for w in trace.places("held.elements")]
     return sum(series.values[-1] for series in held if series.values)
 

@@ -37,7 +37,8 @@ class Reinitialise(Remedy):
 
     When it helps:
         Weights that begin too small let signals and gradients die out with depth; too large ones
-        let them explode or saturate; biases far below zero make rectifiers dead from the start.
+        let them explode or saturate; biases far below zero make rectifiers dead from the start;
+        units that begin with the same weights stay the same.
 
     Parameters:
         ``scheme``: ``kaiming`` (for rectifiers), ``xavier`` (for sigmoid and tanh) or
@@ -55,7 +56,7 @@ class Reinitialise(Remedy):
 
     code = "R504"
     name = "reinitialise"
-    treats = {"P701": 0.5, "P602": 0.5, "P603": 0.5, "P702": 0.5}
+    treats = {"P706": 0.8, "P701": 0.5, "P602": 0.5, "P603": 0.5, "P702": 0.5}
     acts_on = "layers, or the whole model"
     reach = "model"
 

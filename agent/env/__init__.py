@@ -6,7 +6,7 @@
 
     import agent.env
 
-    env = gymnasium.make("agent/Diagnose-v4", script="train.py", metric="val_acc:max")
+    env = gymnasium.make("agent/Diagnose-v5", script="train.py", metric="val_acc:max")
 """
 
 import gymnasium

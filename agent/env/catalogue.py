@@ -63,4 +63,9 @@ _FIFTH = Catalogue(
     (*_FOURTH.remedies, "R608", "R816", "R817", "R908"),
 )
 
-VERSIONS = dict(enumerate((_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH)))
+_SIXTH = Catalogue(
+    (*_FIFTH.probes, "P604", "P706"),
+    (*_FIFTH.remedies, "R505"),
+)
+
+VERSIONS = dict(enumerate((_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH)))

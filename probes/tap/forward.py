@@ -36,17 +36,22 @@ class ForwardWatch:
         tree: Names the modules.
         collector: Takes the statistics.
         on_root: Called with every root module before its first forward pass that is watched.
+        on_change: Called with a root that has got modules since, such as adapters or another head.
 
     Attributes:
         on_pass: Called with the outermost module of every forward pass while the hooks are on.
     """
 
     def __init__(
-        self, tree: ModuleTree, collector: Collector, on_root: Callable[[str], None]
+        self,
+        tree: ModuleTree,
+        collector: Collector,
+        on_root: Callable[[str], None],
+        on_change: Callable[[str], None],
     ) -> None:
         self._tree = tree
         self._collector = collector
-        self._on_root = on_root
+        self._on_root, self._on_change = on_root, on_change
         self._handles: list[RemovableHandle] = []
         self._depth = 0
         self._phase: Phase | None = None
@@ -105,6 +110,8 @@ class ForwardWatch:
             return
         if not self._tree.knows(module) and any(True for _ in module.parameters()):
             self._on_root(self._tree.add_root_of(module))
+        elif (label := self._tree.changed(module)) is not None:
+            self._on_change(label)
         phase: Phase = "train" if module.training and torch.is_grad_enabled() else "eval"
         self._passes[phase] += 1
         self._phase = phase if self._passes[phase] <= PASSES else None

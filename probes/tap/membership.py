@@ -33,7 +33,9 @@ class MembershipWatch:
     whether it has changed all the same. Of one that an optimizer holds and no loss depends on:
     ``idle.elements``, ``idle.fresh``, ``idle.moved`` and ``idle.frozen``, whether it asks for no
     gradient; and at ``parameter@file.py:12`` ``cut.detach`` and the like for the calls that keep
-    it out (`CutWatch`), as their number in the order in which they are made. At the optimizer:
+    it out (`CutWatch`), as their number in the order in which they are made. Of one that is held,
+    that a loss depends on and whose gradient is all zeros: ``blocked.elements``,
+    ``blocked.fresh`` and ``blocked.zeros``, whether it is all zeros itself. At the optimizer:
     ``held.elements``, and ``held.reached`` by the loss.
 
     Args:
@@ -53,6 +55,7 @@ class MembershipWatch:
         self._on = False
         self._leaves: dict[int, Tensor] = {}
         self._told: set[int] = set()
+        self._blocked: set[int] = set()
         self._early: list[weakref.ref[Optimizer]] = []
         self._used: dict[int, weakref.ref[Tensor]] = {}
         self._first: dict[int, tuple[weakref.ref[Tensor], float]] = {}
@@ -78,6 +81,7 @@ class MembershipWatch:
     def switch_on(self) -> None:
         """Look at the losses and optimizers of the next step."""
         self._on, self._leaves, self._told, self._early = True, {}, set(), []
+        self._blocked = set()
 
     def switch_off(self) -> None:
         """Look no more."""
@@ -96,6 +100,8 @@ class MembershipWatch:
             self._early.append(weakref.ref(optimizer))
         elif self._on:
             early, self._early = [reference() for reference in self._early], []
+            if id(optimizer) not in self._told:
+                self._look_for_zeros(optimizer)
             for due in (optimizer, *early):
                 if due is not None and id(due) not in self._told:
                     self._compare(due)
@@ -127,7 +133,7 @@ class MembershipWatch:
             found = {"held.elements": sum(sizes.values()), "held.reached": reached}
             self._collector.add("train", where, found)
             # Whatever happens to it later: it has been trained.
-            self._use(p for p in held if id(p) in self._leaves)
+            self._use(p for p in held if id(p) in self._leaves and id(p) not in self._blocked)
 
     def _outside(self, leaf: Tensor, earlier: set[int]) -> None:
         lasting = id(leaf) in self._first and self._first[id(leaf)][0]() is leaf
@@ -155,6 +161,26 @@ class MembershipWatch:
             self._collector.add("train", where, found)
             for place, (kind, line) in enumerate(self._cuts.behind(parameter).items(), start=1):
                 self._collector.add("train", f"{where}@{line}", {f"cut.{kind}": float(place)})
+
+    def _look_for_zeros(self, optimizer: Optimizer) -> None:
+        """Tell which gradients are all zeros, where they are not zeros because all were reset."""
+        self._owners.refresh()
+        reached = [p for p in held_by(optimizer) if id(p) in self._leaves and p.grad is not None]
+        with unrecorded():
+            blocked = [p for p in reached if not _has_gradient(p)]
+            zeros = [not bool(p.any()) for p in blocked]
+            if len(blocked) == len(reached) and not any(zeros):
+                return
+            for parameter, is_zero in zip(blocked, zeros, strict=True):
+                where = self._owners.name(parameter)
+                self._blocked.add(id(parameter))
+                if where is not None:
+                    found = {
+                        "blocked.elements": float(parameter.numel()),
+                        "blocked.fresh": self._fresh(parameter),
+                        "blocked.zeros": float(is_zero),
+                    }
+                    self._collector.add("train", where, found)
 
     def _fresh(self, parameter: Tensor) -> float:
         used = self._used.get(id(parameter))

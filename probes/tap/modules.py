@@ -14,6 +14,7 @@ from probes.trace import Event
 
 _WRAPPERS = ("_orig_mod.", "module.")
 """Prefixes that `torch.compile` and data parallel put before the user's own names."""
+_MOST_CHANGES = 20
 
 
 class ModuleTree:
@@ -32,6 +33,7 @@ class ModuleTree:
         self._names: dict[int, str] = {}
         self._labels: list[str] = []
         self._parameters: dict[int, str] | None = None
+        self._changes = 0
         self.roots: dict[str, nn.Module] = {}
 
     def install(self) -> Callable[[], None]:
@@ -97,6 +99,22 @@ class ModuleTree:
             label = f"{kind}#{1 + known.count(kind)}"
         self._labels.append(label)
         self.roots[label] = root
+        self.rename()
+        return label
+
+    def changed(self, module: nn.Module) -> str | None:
+        """Name all modules anew where the root that contains this one has got others.
+
+        Returns:
+            The label of the root; None where it is as it was.
+        """
+        root = self.root_of(module)
+        label = next((label for label, known in self.roots.items() if known is root), None)
+        if root is None or label is None or self._changes >= _MOST_CHANGES:
+            return None
+        if all(self.knows(each) for each in root.modules()):
+            return None
+        self._changes += 1
         self.rename()
         return label
 

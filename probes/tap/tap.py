@@ -113,7 +113,7 @@ class Tap:
         guard = Guard(emit)
         self.calls = CallLog(guard)
         self.losses = LossWatch(sources, self.calls, self._collector, emit)
-        self.forward = ForwardWatch(self.tree, self._collector, self._on_root)
+        self.forward = ForwardWatch(self.tree, self._collector, self._on_root, self._tell_modules)
         self.data = DataWatch(sources, self.tree, self.calls, self.losses, self._collector)
         self.updates = UpdateWatch(self._collector)
         self.settings = SettingsWatch(sources, self._collector, emit)
@@ -220,6 +220,9 @@ class Tap:
     def _on_root(self, label: str) -> None:
         for listener in self.on_root:
             listener(label)
+        self._tell_modules(label)
+
+    def _tell_modules(self, label: str) -> None:
         for event in self.tree.events(label):
             self._emit(event)
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from probes.tap.alike_rows import are_alike, may_be_alike
 from probes.tap.rounding import HALF, lost_share, rounds_to_nearest
 from probes.tap.statistics import Collector, dot, some_elements
 from probes.tap.unrecorded import unrecorded
@@ -45,13 +46,16 @@ class UpdateWatch:
             much the loss of the batch would fall if it went on as its gradient begins. Of those
             in half precision, where an optimizer of torch makes the step, ``update.lost``, the
             share of the gradient that is of elements which did not move; and ``update.elements``,
-            how many there are. Of large parameters, what changed is told from some elements.
+            how many there are. Where all rows of a weight have been the same since the first look,
+            and get the same gradient: ``alike.elements`` and ``alike.rows``. Of large parameters,
+            what changed is told from some elements.
     """
 
     def __init__(self, collector: Collector) -> None:
         self._collector = collector
         self._before: list[_Update] = []
         self._rounds = False
+        self._unlike: set[int] = set()
 
     @unrecorded()
     def before(self, optimizer: Optimizer, names: dict[int, str]) -> None:
@@ -75,9 +79,19 @@ class UpdateWatch:
         for number, (parameter, gradient) in enumerate(kept):
             name = names.get(id(parameter), f"parameter#{number}")
             found = {"grad.norm": gradients[number], "weight.norm": weights[number]}
+            if id(parameter) not in self._unlike:
+                self._compare_rows(name, parameter.detach(), gradient)
             self._collector.add("train", name, found)
             then = some_elements(parameter.detach()).clone()
             self._before.append(_Update(name, parameter, then, some_elements(gradient)))
+
+    def _compare_rows(self, name: str, parameter: Tensor, gradient: Tensor) -> None:
+        if not may_be_alike(parameter):
+            self._unlike.add(id(parameter))  # For good: rows that differ stay different.
+        elif are_alike(parameter, gradient):
+            rows = float(len(parameter))
+            found = {"alike.elements": float(parameter.numel()), "alike.rows": rows}
+            self._collector.add("train", name, found)
 
     @unrecorded()
     def after(self) -> None:

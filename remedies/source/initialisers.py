@@ -37,6 +37,56 @@ def initialise(source: Source, call: str) -> None:
     _put_loop(source, call)
 
 
+def draw(source: Source, attribute: str, call: str) -> None:
+    """Have a parameter of the user's own modules drawn where it is made, or set to zeros.
+
+    Args:
+        source: The files.
+        attribute: That holds it, ``lora_A``.
+        call: ``nn.init.xavier_normal_(weight)``.
+
+    Raises:
+        Unwritable: There is more than one such place, or none.
+    """
+    source.open_all()
+    resets = [(file, node) for file in source.files for node in _resets(file, attribute)]
+    makers = [(file, node) for file in source.files for node in _makers(file, attribute)]
+    if len(resets) > 1 or len(resets or makers) != 1:
+        raise Unwritable(f"{attribute} is made, or set to zeros, in several places or in none")
+    if resets:
+        file, reset = resets[0]
+        new = file.parse(_of(file, call, file.code(reset.args[0].value)))
+        file.edit(reset, lambda _: new)
+    else:
+        file, made = makers[0]
+        put_after(file, made, f"{_of(file, call, f'self.{attribute}')}\n")
+
+
+def _resets(file: SourceFile, attribute: str) -> list[cst.Call]:
+    return [
+        call
+        for call in _calls(file)
+        if isinstance(given := call.args[0].value, cst.Attribute)
+        and given.attr.value == attribute
+        and (file.imported(call.func) or "").removeprefix(_INITIALISERS) in ("zeros_", "constant_")
+    ]
+
+
+def _makers(file: SourceFile, attribute: str) -> list[cst.SimpleStatementLine]:
+    return [
+        statement
+        for statement in file.nodes(cst.SimpleStatementLine)
+        for part in statement.body
+        if isinstance(part, cst.Assign) and file.code(part.targets[0].target) == f"self.{attribute}"
+    ]
+
+
+def _of(file: SourceFile, call: str, weight: str) -> str:
+    """The call of an initialiser as the file would write it, of that weight."""
+    package = written_name(file, "torch.nn")
+    return call.replace("nn.init.", f"{package}.init.", 1).replace("(weight", f"({weight}")
+
+
 def _calls(file: SourceFile) -> list[cst.Call]:
     return [
         call
@@ -102,7 +152,7 @@ def _put_loop(source: Source, call: str) -> None:
     package = written_name(file, "torch.nn")
     names = [f"{package}.{kind}" for kind in kinds]
     tested = names[0] if len(names) == 1 else " | ".join(names)
-    drawn = call.replace("nn.init.", f"{package}.init.", 1).replace("(weight", "(module.weight")
+    drawn = _of(file, call, "module.weight")
     put_after(
         file,
         statement,

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from probes.tap.optimizers import held_by
 
 SCHEMES = ("kaiming", "xavier", "orthogonal")
 _RECURRENT = (nn.RNNBase, nn.RNNCellBase)
@@ -40,6 +44,36 @@ def initialise(module: nn.Module, scheme: str, generator: torch.Generator) -> li
                 continue
             done.append(f"{path}.{name}" if path else name)
     return done
+
+
+def draw_zeros(optimizer: Optimizer, name: Callable[[Tensor], str | None]) -> list[str]:
+    """Draw weight matrices that are all zeros and have a gradient that is all zeros.
+
+    Of each module only the first, uniformly with variance 1 / (3 fan-in), as that of
+    `torch.nn.Linear` is drawn.
+
+    Args:
+        optimizer: Holds them.
+        name: Gives the path of a parameter.
+
+    Returns:
+        Names of those that were drawn.
+    """
+    generator = torch.Generator()
+    generator.manual_seed(torch.initial_seed() % 2**63)
+    drawn: dict[str, str] = {}
+    for parameter in held_by(optimizer):
+        path = name(parameter)
+        gradient = parameter.grad
+        if path is None or gradient is None or parameter.dim() < 2 or min(parameter.shape) < 1:
+            continue
+        module = path.rpartition(".")[0]
+        if module not in drawn and not parameter.any() and not gradient.any():
+            values = torch.empty(parameter.shape, dtype=torch.float32)
+            nn.init.kaiming_uniform_(values, a=math.sqrt(5), generator=generator)
+            parameter.data.copy_(values)
+            drawn[module] = path
+    return list(drawn.values())
 
 
 def _is_bias(part: nn.Module, name: str, parameter: Tensor) -> bool:

@@ -20,7 +20,7 @@ from agent.env.exploring import explore
 from tests.corpus import load
 from tests.corpus.command import diagnose
 
-_ID = "agent/Diagnose-v4"
+_ID = "agent/Diagnose-v5"
 
 
 @click.command()

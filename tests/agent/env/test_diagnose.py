@@ -47,7 +47,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
     made: list[gymnasium.Env[Any, Any]] = []
 
     def make(**options: object) -> gymnasium.Env[Any, Any]:
-        made.append(gymnasium.make("agent/Diagnose-v4", script=str(script), **options))
+        made.append(gymnasium.make("agent/Diagnose-v5", script=str(script), **options))
         made[-1].launchers = launchers  # type: ignore[attr-defined]
         return made[-1]
 
@@ -169,7 +169,7 @@ def test_it_can_be_looked_at(make: Make) -> None:
 def test_several_play_side_by_side(make: Make) -> None:
     make()  # For its world.
     envs = gymnasium.make_vec(
-        "agent/Diagnose-v4", num_envs=2, vectorization_mode="sync", script="train.py"
+        "agent/Diagnose-v5", num_envs=2, vectorization_mode="sync", script="train.py"
     )
     _, infos = envs.reset(seed=0)
     assert infos["action_mask"].shape == (2, 1 + 2 * len(REMEDIES))
@@ -190,7 +190,7 @@ def test_what_was_recorded_is_replayed_without_the_script(make: Make, tmp_path: 
     expected = play(recorded)
     again = make(record=str(file))  # A recording goes on, and has nothing twice.
     play(again)
-    replay = gymnasium.make("agent/Diagnose-v4", replay=str(file))
+    replay = gymnasium.make("agent/Diagnose-v5", replay=str(file))
     assert repr(play(replay)) == repr(expected)
     _, info = replay.reset()
     assert info["action_mask"][[STOP, LOWER]].all() and info["action_mask"].sum() == 2
@@ -208,5 +208,5 @@ def test_what_was_recorded_is_replayed_without_the_script(make: Make, tmp_path: 
 def test_what_makes_no_sense_is_told_in_one_line(make: Make, options, said) -> None:
     Path("notes.txt").write_text("no archive")
     with pytest.raises(UsageError, match=said) as caught:
-        gymnasium.make("agent/Diagnose-v4", **{"script": "train.py", **options})
+        gymnasium.make("agent/Diagnose-v5", **{"script": "train.py", **options})
     assert "\n" not in str(caught.value)

@@ -46,7 +46,7 @@ def test_by_hand_it_comes_to_the_same_fix_as_the_controller(
 ) -> None:
     fix = diagnosed(script, patch=False).fix
     assert fix is not None and fix.patch is None
-    env = gymnasium.make("agent/Diagnose-v4", script=str(script))
+    env = gymnasium.make("agent/Diagnose-v5", script=str(script))
     _, info = env.reset(seed=0)
     assert "P801" in [symptom["code"] for symptom in info["symptoms"]]
     _, reward, terminated, _, info = env.step(CLEAR)
@@ -57,7 +57,7 @@ def test_by_hand_it_comes_to_the_same_fix_as_the_controller(
 
 def test_two_play_at_once_on_one_ray(cluster: str, script: Path) -> None:
     envs = gymnasium.make_vec(
-        "agent.env:agent/Diagnose-v4",
+        "agent.env:agent/Diagnose-v5",
         num_envs=2,
         vectorization_mode="async",
         vector_kwargs={"context": "spawn"},
