@@ -19,7 +19,8 @@ class SilentBroadcast(Probe):
 
     What it detects:
         A regression loss, of torch or written by hand, of predictions (N, 1) and targets (N,), or
-        the other way round: it compares every prediction with every target.
+        the other way round: it compares every prediction with every target. Or log probabilities
+        (N,) times advantages (N, 1): every action has every advantage.
 
     Why it harms:
         The best that a model can do then is to predict the mean of the targets. The loss falls to
@@ -67,6 +68,6 @@ class SilentBroadcast(Probe):
                 evidence={"inflation": times, "steps": float(len(series))},
                 message=(
                     f"predictions and targets at {line} have different shapes and are broadcast: "
-                    f"the loss compares every prediction with {times:.0f} targets"
+                    f"the loss pairs every prediction with {times:.0f} targets"
                 ),
             )

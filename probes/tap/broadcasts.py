@@ -20,7 +20,7 @@ from probes.tap.terms import LossTerm
 LOSSES = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "poisson_nll_loss")
 ARITHMETIC = {"sub", "subtract", "__rsub__", "mul", "multiply"}
 _REDUCED = re.compile(r"^(Mean|Sum|Norm|LinalgVectorNorm)Backward\d*$")
-_SCALAR = re.compile(r"^(Sqrt|Pow|Log|Clamp|ClampMin)Backward\d*$")
+_SCALAR = re.compile(r"^(Neg|Sqrt|Pow|Log|Clamp|ClampMin)Backward\d*$")
 _JOINS = re.compile(
     r"^(Sum|Mean|Norm|LinalgVectorNorm|Logsumexp|Amax|Amin|Max|Min|Softmax|LogSoftmax|Mm|Bmm|Addmm"
     r"|Mv|Dot|Cumsum|Sort|Gather|Index|Select|Slice|Diagonal|Triu|Tril|MaskedFill|MaskedSelect|Topk"

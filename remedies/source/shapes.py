@@ -9,6 +9,7 @@ from remedies.source.file import SourceFile
 
 _FUNCTIONS = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 _CLASSES = ("MSELoss", "L1Loss", "SmoothL1Loss", "HuberLoss")
+_Sides = tuple[cst.BaseExpression, cst.BaseExpression]
 
 
 def align(file: SourceFile, line: int) -> None:
@@ -18,18 +19,13 @@ def align(file: SourceFile, line: int) -> None:
 
     Args:
         file: The file.
-        line: The line: it calls a regression loss of torch, or takes a difference.
+        line: The line: it calls a regression loss of torch, or takes a difference; or a product
+            where it does neither.
 
     Raises:
         Unwritable: There is not exactly one, or neither side is a plain name.
     """
-    pairs = [
-        pair
-        for node in file.everything()
-        if isinstance(node, cst.Call | cst.BinaryOperation)
-        and line in file.lines(node.func if isinstance(node, cst.Call) else node)
-        and (pair := _pair(file, node))
-    ]
+    pairs = _pairs(file, line, cst.Subtract) or _pairs(file, line, cst.Multiply)
     if len(pairs) != 1:
         raise Unwritable(f"{file.path}:{line} compares {len(pairs)} times")
     one, other = pairs[0]
@@ -41,11 +37,23 @@ def align(file: SourceFile, line: int) -> None:
         raise Unwritable("both sides of the loss are computed on its line")
 
 
+def _pairs(file: SourceFile, line: int, operator: type[cst.BaseBinaryOp]) -> list[_Sides]:
+    return [
+        pair
+        for node in file.everything()
+        if isinstance(node, cst.Call | cst.BinaryOperation)
+        and line in file.lines(node.func if isinstance(node, cst.Call) else node)
+        and (pair := _pair(file, node, operator))
+    ]
+
+
 def _pair(
-    file: SourceFile, node: cst.Call | cst.BinaryOperation
-) -> tuple[cst.BaseExpression, cst.BaseExpression] | None:
+    file: SourceFile, node: cst.Call | cst.BinaryOperation, operator: type[cst.BaseBinaryOp]
+) -> _Sides | None:
     match node:
-        case cst.BinaryOperation(left=one, operator=cst.Subtract(), right=other):
+        case cst.BinaryOperation(left=one, operator=does, right=other) if isinstance(
+            does, operator
+        ):
             numbers = (cst.Integer, cst.Float, cst.UnaryOperation)
             return None if isinstance(one, numbers) or isinstance(other, numbers) else (one, other)
         case cst.Call(

@@ -26,6 +26,8 @@ def broadcast(loss: Loss) -> list[float]:
         lambda said, wanted: (wanted - said).abs().sum() / 8,
         lambda said, wanted: torch.sub(said, wanted).square().mean().sqrt(),
         lambda said, wanted: (said[:, 0].square() * wanted[:, None]).mean(),
+        lambda said, wanted: -(said[:, 0] * wanted[:, None]).mean(),
+        lambda said, wanted: said.square().mean() - (said[:, 0] * wanted[:, None]).mean(),
     ],
 )
 @pytest.mark.filterwarnings("ignore:Using a target size")

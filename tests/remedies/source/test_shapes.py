@@ -33,6 +33,8 @@ HEAD = "from torch import nn\ncriterion = nn.SmoothL1Loss()\n"
     [
         ("loss = criterion(net(x), y)", "loss = criterion(net(x).reshape_as(y), y)"),
         ("loss = ((y - net(x)) ** 2).mean()", "loss = ((y - net(x).reshape_as(y)) ** 2).mean()"),
+        ("loss = -(logp * adv).mean()", "loss = -(logp * adv.reshape_as(logp)).mean()"),
+        ("loss = w * ((p - y) ** 2).mean()", "loss = w * ((p - y.reshape_as(p)) ** 2).mean()"),
         ("nn.functional.l1_loss(p, s * y)", "nn.functional.l1_loss(p, (s * y).reshape_as(p))"),
     ],
 )
@@ -50,6 +52,7 @@ def test_a_loss(rewrite, before, after) -> None:
         "loss = criterion(p, y) + criterion(q, z)",
         "loss = (p - y - z).mean()",
         "loss = (1 - p).mean()",
+        "loss = (p * y * z).mean()",
     ],
 )
 def test_what_is_not_plain_is_not_written(rewrite, line) -> None:
