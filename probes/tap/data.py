@@ -18,6 +18,7 @@ from probes.tap.scrambles import ScrambleWatch
 from probes.tap.shared_samples import SharedSampleWatch
 from probes.tap.statistics import Collector
 from probes.tap.stored_rows import StoredRowWatch
+from probes.tap.target_tokens import TargetTokenWatch
 from probes.tap.targets import TargetWatch
 from probes.tap.wrap import all_undone
 
@@ -44,6 +45,7 @@ class DataWatch:
             BroadcastWatch(sources, calls, losses, collector),
             LossInputWatch(sources, tree, calls, collector),
             LabelWatch(sources, calls, collector),
+            TargetTokenWatch(sources, calls, collector),
             ScrambleWatch(sources, calls, collector),
             SampleAxisWatch(sources, tree, calls, collector),
         )
