@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from probes.tap.alike_rows import are_alike, may_be_alike
+from probes.tap.dense import is_plain
 from probes.tap.rounding import HALF, lost_share, rounds_to_nearest
 from probes.tap.statistics import Collector, dot, some_elements
 from probes.tap.unrecorded import unrecorded
@@ -79,7 +80,7 @@ class UpdateWatch:
         for number, (parameter, gradient) in enumerate(kept):
             name = names.get(id(parameter), f"parameter#{number}")
             found = {"grad.norm": gradients[number], "weight.norm": weights[number]}
-            if id(parameter) not in self._unlike:
+            if id(parameter) not in self._unlike and is_plain(parameter):
                 self._compare_rows(name, parameter.detach(), gradient)
             self._collector.add("train", name, found)
             then = some_elements(parameter.detach()).clone()
