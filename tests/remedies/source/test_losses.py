@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from probes.trace import Trace
 from remedies.source.errors import Unwritable
 
 TEXT = """\
@@ -187,3 +188,17 @@ def test_the_threshold_of_a_huber_loss(rewrite, facts, made, loss, after) -> Non
     assert lines(rewrite, facts, made, loss, "R204", {}, factor=0.1) == [after]
     with pytest.raises(Unwritable):
         lines(rewrite, facts, made, "F.mse_loss(net(x), y)", "R204", {}, factor=0.1)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("nn.CTCLoss()", "nn.CTCLoss(blank=5)"),
+        ("nn.CTCLoss(0, zero_infinity=True)", "nn.CTCLoss(5, zero_infinity=True)"),
+    ],
+)
+def test_the_blank_of_a_loss(rewrite, before, after) -> None:
+    text = "from torch import nn\nctc = {}\nloss = ctc(scores, labels, columns, lengths)\n"
+    rows = [["train.py:3", "label.classes", 6.0]]
+    trace = Trace.of([{"event": "signals", "step": 1, "phase": "train", "rows": rows}])
+    assert rewrite(text.format(before), "R904", "train.py:3", trace) == text.format(after)
