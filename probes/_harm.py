@@ -21,6 +21,7 @@ _NOWHERE = 0.1
 _SLIGHTLY = 0.5
 _TOSSED = 0.15
 """Share of what is left that a metric which is tossed about may gain within a quarter of a run."""
+_UNITS_GONE = 0.9
 
 
 def suffers(trace: Trace, metric: Objective | None) -> bool:
@@ -140,3 +141,12 @@ def _roughness(curve: list[float]) -> float:
         return 0.0
     trend = statistics.mean(changes)
     return statistics.median(abs(change - trend) for change in changes)
+
+
+def units_are_gone(trace: Trace) -> bool:
+    """Whether nearly all units of some layer are dead or saturated, which tells why already."""
+    return any(
+        (_series.second_half(trace.signal("train", where, name), trace.steps) or 0) >= _UNITS_GONE
+        for name in ("unit.dead", "unit.saturated_units")
+        for where in trace.places(name)
+    )

@@ -21,8 +21,7 @@ class BlockedGradients(Probe):
         Parameters that an optimizer holds, that are part of what the loss is computed from, and
         that could be anything without changing it: two matrices that are multiplied with each
         other and are both initialised to zero (a low-rank adapter), queries and keys of an
-        attention over a single entry, what passes only through rectifiers that are never active,
-        a clamp that is always at its bound, or a factor of zero.
+        attention over a single entry, a clamp that is always at its bound, or a factor of zero.
 
     Why it harms:
         The parameters stay what they were initialised to, and what they are there for is not
@@ -34,8 +33,9 @@ class BlockedGradients(Probe):
         Zeros on both sides of a product block each other for ever: that is an alarm where they are
         a tenth of what is trained and more than a fifth of the metric's range is left to gain.
         Other parameters may be unused for good reasons (an expert that is never asked): an alarm
-        where the run learned nothing or is stuck far from its best. Severity rises with their
-        share of what is trained; else an observation (severity 0.3).
+        where the run learned nothing or is stuck far from its best, unless dead or saturated units
+        tell why. Severity rises with their share of what is trained; else an observation
+        (severity 0.3).
 
     Example:
         bad: ``A = zeros(8, n); B = zeros(m, 8); y = x @ A.T @ B.T``
@@ -65,7 +65,7 @@ class BlockedGradients(Probe):
         if zeros:
             harmed = share >= _TENTH and _progress.leaves(trace, metric, _progress.FAR)
         else:
-            harmed = _harm.suffers(trace, metric)
+            harmed = _harm.suffers(trace, metric) and not _harm.units_are_gone(trace)
         elements = sum(part.elements for part in alike)
         others = f" and {len(alike) - 1} more" if len(alike) > 1 else ""
         why = (

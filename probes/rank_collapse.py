@@ -20,7 +20,6 @@ _MANY_DIRECTIONS = 3.0
 _WIDE = 8
 _PERSISTS = 0.8
 _FEWEST_POINTS = 4
-_UNITS_GONE = 0.9
 _JUDGED = ("prediction.loss", "target.unexplained")
 
 
@@ -88,7 +87,7 @@ class RankCollapse(Probe):
         found = _first(trace)
         if found is None:
             return
-        harm = not _units_are_gone(trace) and _harm.suffers(trace, metric)
+        harm = not _harm.units_are_gone(trace) and _harm.suffers(trace, metric)
         lost = min(1.0, max(0.0, 1 - found.value / found.before))
         where = _block(trace, found.where)
         info = trace.modules.get(where)
@@ -168,14 +167,6 @@ def _fell(series: Series, steps: int) -> float | None:
 def _is_wide(trace: Trace, where: str, signal: str) -> bool:
     widths = trace.signal("train", where, "spread.width").finite.values
     return signal != "spread.rank" or (bool(widths) and widths[-1] >= _WIDE)
-
-
-def _units_are_gone(trace: Trace) -> bool:
-    return any(
-        (_series.second_half(trace.signal("train", where, name), trace.steps) or 0) >= _UNITS_GONE
-        for name in ("unit.dead", "unit.saturated_units")
-        for where in trace.places(name)
-    )
 
 
 def _onset(trace: Trace, found: _Collapse) -> int:

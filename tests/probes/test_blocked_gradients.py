@@ -10,8 +10,9 @@ RISING = [0.1, 0.3, 0.45, 0.6, 0.65, 0.7]
 FLAT = [0.1] * 6
 
 
-def read(make_trace, curve, *parameters, held=1000.0):
+def read(make_trace, curve, *parameters, held=1000.0, dead=0.0):
     signals = {("train", "adam", "held.elements"): [held] * 11}
+    signals["train", "relu", "unit.dead"] = [dead] * 11
     for where, elements, zeros, *fresh in parameters:
         values = {"elements": elements, "zeros": zeros, "fresh": fresh[0] if fresh else 1.0}
         for name, value in values.items():
@@ -44,6 +45,11 @@ def test_a_few_zeros_are_no_alarm(make_trace) -> None:
 def test_weights_that_nothing_depends_on(make_trace, curve, alarming) -> None:
     (symptom,) = read(make_trace, curve, ("query", 400.0, 0.0))
     assert symptom.alarming is alarming and "the loss is the same" in symptom.message
+
+
+def test_dead_units_tell_why_already(make_trace) -> None:
+    (symptom,) = read(make_trace, FLAT, ("query", 400.0, 0.0), dead=1.0)
+    assert not symptom.alarming
 
 
 def test_what_was_loaded_or_trained_before_is_left_alone(make_trace) -> None:
