@@ -23,6 +23,8 @@ from probes.tap.statistics import Collector
 _MOST_KNOWN = 20_000
 _EXPECTED = 4.0
 """Matches that a group of rows must have, were they all trained on, to say something."""
+_FEWEST_STEPS = 4
+_IN_NEARLY_ALL = 0.75
 _NOTHING = ("", 0, 0.0)
 
 
@@ -51,9 +53,10 @@ class SharedSampleWatch:
 
     A batch counts as trained on when a loss compares as many labels, or a multiple of that: a graph
     of which some nodes are labelled does not. Passes of another model than the last one that was
-    trained (a teacher), and at lines where the batch of the step goes through without gradient,
-    are no evaluation. Samples of which there can be but few (points of a grid, short rows of bits)
-    and those that come twice in one pass by chance (words, states of a game) are left alone.
+    trained (a teacher), at lines where the batch of the step goes through without gradient, and at
+    those that are met in nearly every step (the value of the next state) are no evaluation.
+    Samples of which there can be but few (points of a grid, short rows of bits) and those that come
+    twice in one pass by chance (words, states of a game) are left alone.
 
     Args:
         sources: Tells the user's lines.
@@ -79,11 +82,14 @@ class SharedSampleWatch:
         self._batch: Rows = []
         self._waiting: tuple[_Known, Rows, str] | None = None
         self._within_steps: set[str] = set()
+        self._steps = 0
+        self._met: dict[str, set[int]] = {}
         calls.listen(self._note, LABELLED)
 
     def switch_on(self) -> None:
         """Watch the next step."""
         self._probed = True
+        self._steps += 1
         self.evaluate()
 
     def evaluate(self) -> None:
@@ -115,8 +121,19 @@ class SharedSampleWatch:
                 self.switch_off()
             elif rows:
                 self._trained, self._batch = (module, rows), rows
-        elif known.coverage and known is self._last:
-            self._see(known, sample_rows(args), self._sources.line() or "")
+        else:
+            line = self._sources.line() or ""
+            self._meet(line)
+            if known.coverage and known is self._last:
+                self._see(known, sample_rows(args), line)
+
+    def _meet(self, line: str) -> None:
+        """Note that a pass at this line is part of the step; one in nearly all is no evaluation."""
+        if self._probed:
+            met = self._met.setdefault(line, set())
+            met.add(self._steps)
+            if len(met) >= max(_FEWEST_STEPS, _IN_NEARLY_ALL * self._steps):
+                self._within_steps.add(line)
 
     def _see(self, known: _Known, rows: Rows, line: str) -> None:
         """Take a pass for one of evaluation, unless the next one trains on the same samples."""

@@ -34,7 +34,7 @@ def run(
     evaluate: Evaluate,
     labelled: float = 1.0,
     steps: int = 5,
-    within: bool = False,
+    within: Callable[[Tensor], Tensor] | None = None,
 ) -> Trace:
     with tapped() as observed:
         torch.manual_seed(0)
@@ -42,8 +42,8 @@ def run(
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
         for _ in range(6):
             for rows in torch.randperm(len(data)).chunk(steps):
-                if within:
-                    without_gradient(model, data[rows])
+                if within is not None:
+                    without_gradient(model, data[within(rows)])
                 scores = model(data[rows])[: int(labelled * len(rows))]
                 functional.cross_entropy(scores, torch.arange(len(scores)) % 3).backward()
                 optimizer.step()
@@ -96,8 +96,15 @@ def test_what_is_shared_by_nature_is_left_alone(data: Tensor, labelled: float) -
 
 
 def test_a_pass_of_the_batch_of_the_step_is_no_evaluation() -> None:
-    found = run(DATA, OTHER, lambda model, held_out: None, within=True)
+    found = run(DATA, OTHER, lambda model, held_out: None, within=lambda rows: rows)
     assert not shared(found), "pseudo-labels"
+
+
+def test_other_samples_that_each_step_asks_about_are_no_evaluation() -> None:
+    found = run(DATA, OTHER, lambda model, held_out: None, within=lambda rows: (rows + 1) % 100)
+    places = found.places("samples.shared", "eval")
+    steps = [s for at in places for s in found.signal("eval", at, "samples.shared").steps]
+    assert max(steps, default=0) < 6, "the values of the next states, once that is known"
 
 
 def test_a_teacher_is_not_evaluated() -> None:
