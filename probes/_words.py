@@ -10,7 +10,7 @@ HIGHER_IS_BETTER = {
     "score", "psnr", "ssim", "ndcg", "mrr", "hit", "hits", "top1", "top5", "correct", "match",
     "em", "pass", "kappa", "mcc", "correlation", "pearson", "spearman", "elbo", "likelihood",
     "bacc", "balacc", "uar", "sensitivity", "specificity", "jaccard", "success", "win", "wins",
-    "winrate", "auprc", "prauc", "nmi", "ari", "purity", "silhouette", "explained",
+    "winrate", "auprc", "pck", "oks", "prauc", "nmi", "ari", "purity", "silhouette", "explained",
 }  # fmt: skip
 LOWER_IS_BETTER = {
     "loss", "error", "err", "mse", "mae", "rmse", "nll", "ce", "bce", "kl", "perplexity", "ppl",

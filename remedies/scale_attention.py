@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from probes.attention_entropy_collapse import takes_weights
 from probes.symptom import Symptom
 from probes.trace import Trace
+from remedies import _attention_calls
 from remedies.base import Remedy
 from remedies.source.errors import Unwritable
 from remedies.space import Range, Space, Value
@@ -66,7 +67,7 @@ class ScaleAttention(Remedy):
             least = min(scales[symptom.where] for symptom in named) / 4
             places = [where for where in places if scales[where] >= least]
         if places:
-            yield ",".join(trace.attentions[where].call for where in _by_call(trace, places))
+            yield ",".join(_attention_calls.by_call(trace, places))
 
     def default(self, target: str, symptoms: Iterable[Symptom] = ()) -> Action:
         """A standard deviation of one for the scores that the run began with."""
@@ -82,25 +83,18 @@ class ScaleAttention(Remedy):
         factor = float(action.params["factor"])
         if factor <= 0:
             raise ValueError(f"{action}: the factor must be positive")
-        wanted = {tuple(target.split("@", 1)): target for target in action.targets}
-        names = {key[0] for key in wanted}
 
-        def rewrite(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-            name = getattr(func, "__name__", "")
-            target = wanted.get((name, program.line() or "")) if name in names else None
-            if target is None:
-                return NotImplemented
-            program.report(action, target, f"scores times {factor:.4g}")
+        def scaled(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             return scaled_call(func, args, kwargs, factor)
 
-        program.rewrite_calls(rewrite)
+        _attention_calls.answer(program, action, f"scores times {factor:.4g}", scaled)
 
     def advice(self, action: Action) -> str:
         """What to divide."""
         factor = float(action.params["factor"])
-        lines = ", ".join(target.partition("@")[2] or target for target in action.targets)
         return (
-            f"Multiply the scores of the attention at {lines or 'that line'} by {factor:.3g}; "
+            f"Multiply the scores of the attention at {_attention_calls.lines(action)} by "
+            f"{factor:.3g}; "
             "usual is one over the square root of the width of a head, once."
         )
 
@@ -118,9 +112,3 @@ class ScaleAttention(Remedy):
 def _first_scale(trace: Trace, where: str) -> float:
     values = trace.signal("train", where, "attention.scale").finite.values
     return values[0] if values else 0.0
-
-
-def _by_call(trace: Trace, places: Iterable[str]) -> list[str]:
-    """One place for each line."""
-    calls = {trace.attentions[where].call: where for where in places}
-    return list(calls.values())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from probes.attention_entropy_collapse import takes_weights
 from probes.symptom import Symptom
 from probes.trace import Trace
-from remedies import _softmaxes
+from remedies import _attention_calls
 from remedies.base import Remedy
 from remedies.space import Space
 from remedies.treatment import Action
@@ -52,7 +52,7 @@ class SoftmaxOnce(Remedy):
 
     def targets(self, symptoms: Iterable[Symptom], trace: Trace) -> Iterable[str]:
         """All such calls at once."""
-        return _softmaxes.targets(trace, takes_weights)
+        return _attention_calls.softmaxes(trace, takes_weights)
 
     def apply(self, program: Program, action: Action) -> None:
         """Answer the calls at the lines."""
@@ -67,15 +67,16 @@ class SoftmaxOnce(Remedy):
                 return NotImplemented
             return given
 
-        _softmaxes.answer(program, action, "the second softmax is left out", leave_out)
+        _attention_calls.answer(program, action, "the second softmax is left out", leave_out)
 
     def advice(self, action: Action) -> str:
         """Which one to leave out."""
-        return f"Leave out the softmax at {_softmaxes.lines(action)}: it is given weights already."
+        lines = _attention_calls.lines(action)
+        return f"Leave out the softmax at {lines}: it is given weights already."
 
     def rewrite(self, source: Source, action: Action) -> None:
         """Leave out the calls."""
         from remedies.source.functions import drop
 
-        for file, line in _softmaxes.places(source, action):
+        for file, line in _attention_calls.places(source, action):
             drop(file, line, "softmax")

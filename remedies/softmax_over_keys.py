@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from probes.attention_entropy_collapse import takes_another_axis
 from probes.symptom import Symptom
 from probes.trace import Trace
-from remedies import _softmaxes
+from remedies import _attention_calls
 from remedies.base import Remedy
 from remedies.space import Space
 from remedies.treatment import Action
@@ -51,7 +51,7 @@ class SoftmaxOverKeys(Remedy):
 
     def targets(self, symptoms: Iterable[Symptom], trace: Trace) -> Iterable[str]:
         """All such calls at once."""
-        return _softmaxes.targets(trace, takes_another_axis)
+        return _attention_calls.softmaxes(trace, takes_another_axis)
 
     def apply(self, program: Program, action: Action) -> None:
         """Answer the calls at the lines."""
@@ -63,15 +63,15 @@ class SoftmaxOverKeys(Remedy):
                 return func(args[0], -1, *args[2:], **kwargs)
             return func(*args, **{**kwargs, "dim": -1})
 
-        _softmaxes.answer(program, action, "along the last axis", take_last)
+        _attention_calls.answer(program, action, "along the last axis", take_last)
 
     def advice(self, action: Action) -> str:
         """Which axis to take."""
-        return f"Take the softmax at {_softmaxes.lines(action)} along the keys: dim=-1."
+        return f"Take the softmax at {_attention_calls.lines(action)} along the keys: dim=-1."
 
     def rewrite(self, source: Source, action: Action) -> None:
         """Write the last axis into the calls."""
         from remedies.source.functions import set_axis
 
-        for file, line in _softmaxes.places(source, action):
+        for file, line in _attention_calls.places(source, action):
             set_axis(file, line, "softmax", -1)

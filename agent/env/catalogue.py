@@ -64,8 +64,8 @@ _FIFTH = Catalogue(
 )
 
 _SIXTH = Catalogue(
-    (*_FIFTH.probes, "P604", "P706", "P909"),
-    (*_FIFTH.remedies, "R505", "R904", "R909"),
+    (*_FIFTH.probes, "P604", "P706", "P909", "P910"),
+    (*_FIFTH.remedies, "R505", "R904", "R909", "R910"),
 )
 
 VERSIONS = dict(enumerate((_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH)))

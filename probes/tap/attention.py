@@ -10,7 +10,12 @@ import torch
 from torch import Tensor
 from torch.utils.weak import WeakIdKeyDictionary
 
-from probes.tap.attention_scores import of_multi_head, of_scaled_product, score_statistics
+from probes.tap.attention_scores import (
+    ahead_statistics,
+    of_multi_head,
+    of_scaled_product,
+    score_statistics,
+)
 from probes.tap.calls import CallLog
 from probes.tap.dense import is_plain
 from probes.tap.locate import Sources
@@ -49,8 +54,9 @@ class AttentionWatch:
         tree: Names the modules.
         sources: Tells the user's lines.
         calls: Tells of the calls.
-        collector: Takes the signals of `score_statistics`, and ``attention.across``: 1 where the
-            softmax runs along another axis than the product sums over.
+        collector: Takes the signals of `score_statistics` and `ahead_statistics`, and
+            ``attention.across``: 1 where the softmax runs along another axis than the product sums
+            over.
         emit: Takes the events.
     """
 
@@ -132,7 +138,7 @@ class AttentionWatch:
         if self._calls[where] > _MOST_CALLS:
             return
         with unrecorded():
-            found = score_statistics(scores)
+            found = score_statistics(scores) | ahead_statistics(scores)
         if found:
             self._collector.add("train", where, {**found, "attention.across": float(across)})
 

@@ -18,6 +18,7 @@ from probes.tap.statistics import stride
 _MOST_MAPS = 8
 _MOST_QUERIES = 64
 _MOST_KEYS = 1024
+_SHORTEST = 4
 _ROUNDING = 1e-2
 """Of a sum of weights in half precision."""
 _MASKED = -9999.0
@@ -55,6 +56,25 @@ def score_statistics(scores: Tensor) -> dict[str, Tensor]:
     found = {"scale": spread, "entropy": entropy, "top": weights.amax(1), "keys": keys}
     found["twice"] = twice
     return {f"attention.{name}": (v * counted).sum() / total for name, v in found.items()}
+
+
+def ahead_statistics(scores: Tensor) -> dict[str, Tensor | float]:
+    """Whether attention among the places of a sequence looks at the places to come.
+
+    Args:
+        scores: What is put through the softmax, shape (..., queries, keys).
+
+    Returns:
+        ``attention.ahead``: share of the queries in the second half of the sequence that may look
+        at the place behind theirs (the first half may be a prompt, which is seen as a whole).
+        ``attention.length``: places. Nothing where queries and keys differ in number.
+    """
+    length = scores.shape[-1]
+    if scores.dim() < 2 or scores.shape[-2] != length or length < _SHORTEST:
+        return {}
+    maps = scores.detach().reshape(-1, length, length)[:_MOST_MAPS]
+    behind = maps.diagonal(1, -2, -1)[:, length // 2 :]
+    return {"attention.ahead": (behind > _MASKED).float().mean(), "attention.length": float(length)}
 
 
 def are_weights(values: Tensor, axis: int) -> Tensor:

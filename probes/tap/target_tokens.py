@@ -26,7 +26,8 @@ class TargetTokenWatch:
         sources: Tells the user's line that computes the loss: that is where.
         calls: Tells of the calls.
         collector: Takes, in training, ``tokens.copied``, the share of labels that are the token at
-            their place, and ``tokens.shifted``, the share that are the one behind it.
+            their place, ``tokens.shifted``, the share that are the one behind it, and
+            ``tokens.length`` of a sequence.
     """
 
     def __init__(self, sources: Sources, calls: CallLog, collector: Collector) -> None:
@@ -95,5 +96,6 @@ def _compared(target: Tensor, tokens: Tensor, ignored: int) -> dict[str, Tensor 
     behind = (labels[:, :-1] == tokens.to(labels.device)[:, 1:]) & counts[:, :-1]
     return {
         "tokens.copied": same.sum() / counts.sum().clamp_min(1),
+        "tokens.length": float(tokens.shape[1]),
         "tokens.shifted": behind.sum() / counts[:, :-1].sum().clamp_min(1),
     }

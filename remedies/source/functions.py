@@ -90,7 +90,7 @@ def scale(file: SourceFile, line: int, operation: str, factor: float) -> None:
     Raises:
         Unwritable: There is not exactly one such call on the line.
     """
-    _, target = _call(file, line, operation)
+    _, target = call_at(file, line, operation)
     code = file.code(target)
     if "#" in code:
         raise Unwritable("there is a comment in the argument")
@@ -110,7 +110,7 @@ def drop(file: SourceFile, line: int, operation: str) -> None:
     Raises:
         Unwritable: There is not exactly one such call on the line.
     """
-    call, argument = _call(file, line, operation)
+    call, argument = call_at(file, line, operation)
     if "#" in file.code(call):
         raise Unwritable("there is a comment in the call")
     alone = isinstance(next(file.above(call)), cst.Arg | cst.Assign | cst.Return)
@@ -129,14 +129,18 @@ def set_axis(file: SourceFile, line: int, operation: str, axis: int) -> None:
     Raises:
         Unwritable: There is not exactly one such call on the line.
     """
-    call, argument = _call(file, line, operation)
+    call, argument = call_at(file, line, operation)
     is_method = isinstance(call.func, cst.Attribute) and call.func.value is argument
     signature = ("dim",) if is_method else ("input", "dim")
     CallSite(file, call, operation).set("dim", str(axis), *signature)
 
 
-def _call(file: SourceFile, line: int, operation: str) -> tuple[cst.Call, cst.BaseExpression]:
-    """The one call at a line, and its first argument; of a method, what it is called on."""
+def call_at(file: SourceFile, line: int, operation: str) -> tuple[cst.Call, cst.BaseExpression]:
+    """The one call at a line, and its first argument; of a method, what it is called on.
+
+    Raises:
+        Unwritable: There is not exactly one, or its argument cannot be told.
+    """
     names = (f"torch.{operation}", f"torch.nn.functional.{operation}")
     named = [call for name in names for call in calls_at(file, line, name)]
     methods = [

@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+_PRODUCT = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal", "scale")
+
 
 def scaled_call(
     func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], factor: float
@@ -42,6 +44,51 @@ def scaled_call(
     if given.get("in_proj_bias") is not None:
         given["in_proj_bias"] = _queries_scaled(given["in_proj_bias"], width, factor)
     return func(*bound.args, **bound.kwargs)
+
+
+def masked_call(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The result of such a call where no place of a sequence looks at those behind it.
+
+    `NotImplemented` where queries and keys differ in number, as with another sequence or a single
+    new token.
+    """
+    name = getattr(func, "__name__", "")
+    if name == "softmax":
+        scores = args[0] if args else kwargs["input"]
+        if scores.dim() < 2 or scores.shape[-1] != scores.shape[-2]:
+            return NotImplemented
+        masked = scores.masked_fill(_later(scores.shape[-1], scores), -math.inf)
+        return func(masked, *args[1:], **{k: v for k, v in kwargs.items() if k != "input"})
+    if name == "scaled_dot_product_attention":
+        given = dict(zip(_PRODUCT, args, strict=False)) | kwargs
+        axis, hides = -2, False
+    else:
+        given = dict(inspect.signature(func).bind(*args, **kwargs).arguments)
+        axis, hides = 0, True
+    query, length = given["query"], given["query"].shape[axis]
+    if given["key"].shape[axis] != length:
+        return NotImplemented
+    mask = _also(given.get("attn_mask"), _later(length, query), hides)
+    return func(**given | {"attn_mask": mask, "is_causal": False})
+
+
+def _later(length: int, like: torch.Tensor) -> torch.Tensor:
+    return torch.ones(length, length, dtype=torch.bool, device=like.device).triu(1)
+
+
+def _also(mask: torch.Tensor | None, later: torch.Tensor, is_hiding: bool) -> torch.Tensor:
+    """A mask that hides what comes later as well.
+
+    Args:
+        mask: The one that was given: of numbers that are added, or of bools.
+        later: True for what comes later.
+        is_hiding: Whether True hides; else it shows.
+    """
+    if mask is None:
+        return later if is_hiding else ~later
+    if mask.dtype == torch.bool:
+        return mask | later if is_hiding else mask & ~later
+    return mask.masked_fill(later, -math.inf)
 
 
 def _queries_scaled(values: torch.Tensor, width: int, factor: float) -> torch.Tensor:

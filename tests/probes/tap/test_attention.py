@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from probes.tap.attention_scores import score_statistics
+from probes.tap.attention_scores import ahead_statistics, score_statistics
 from probes.trace import Trace
 from tests.probes.tap.observing import tapped
 
@@ -112,3 +112,23 @@ def test_queries_of_many_samples_are_not_all_of_some_moments() -> None:
     scores = torch.zeros(64, 4, 32, 32)
     scores[:, :, ::16, 0] = 20.0
     assert score_statistics(scores)["attention.entropy"] == pytest.approx(30 / 32, abs=0.05)
+
+
+def _hidden(kind: str, length: int = 8) -> torch.Tensor:
+    hidden = torch.ones(length, length, dtype=torch.bool).triu(2 if kind == "off by one" else 1)
+    if kind == "a prompt":
+        hidden[:, : length // 2] = False
+    return hidden if kind != "none" else torch.zeros_like(hidden)
+
+
+@pytest.mark.parametrize(
+    ("kind", "ahead"), [("causal", 0.0), ("off by one", 1.0), ("a prompt", 0.0), ("none", 1.0)]
+)
+def test_attention_that_looks_ahead(kind: str, ahead: float) -> None:
+    scores = torch.randn(2, 3, 8, 8).masked_fill(_hidden(kind), -1e9)
+    found = ahead_statistics(scores)
+    assert (float(found["attention.ahead"]), found["attention.length"]) == (ahead, 8.0)
+
+
+def test_attention_to_another_sequence_looks_nowhere_ahead() -> None:
+    assert ahead_statistics(torch.randn(2, 8, 9)) == ahead_statistics(torch.randn(2, 3, 3)) == {}
