@@ -72,8 +72,10 @@ def ahead_statistics(scores: Tensor) -> dict[str, Tensor | float]:
     length = scores.shape[-1]
     if scores.dim() < 2 or scores.shape[-2] != length or length < _SHORTEST:
         return {}
-    maps = scores.detach().reshape(-1, length, length)[:_MOST_MAPS]
-    behind = maps.diagonal(1, -2, -1)[:, length // 2 :]
+    maps = scores.detach()
+    while maps.dim() > 3:
+        maps = maps[:, 0]  # Of one head. No reshape: it might copy them all.
+    behind = maps[:_MOST_MAPS].diagonal(1, -2, -1)[..., length // 2 :]
     return {"attention.ahead": (behind > _MASKED).float().mean(), "attention.length": float(length)}
 
 
