@@ -32,9 +32,9 @@ class MissingCausalMask(Probe):
         In four of five probed steps, three at least, 99 % of the labels of a loss are the token
         behind the one that an embedding was asked for (and not that one as well), and in every
         attention among as many places as a sequence has, half of the queries in its second half may
-        look at the place behind theirs. Where one attention of that length is masked, the others
-        may be of an encoder, and nothing is reported. The metric says nothing about it, unless the
-        model writes by itself: severity 0.9.
+        look at the place behind theirs. Where one attention of that length is masked, or other
+        sequences are looked up as well, it may be one of an encoder or to a source, and nothing is
+        reported. The metric says nothing about it, unless the model writes by itself: severity 0.9.
 
     Example:
         bad: ``F.scaled_dot_product_attention(q, k, v)``
@@ -46,7 +46,9 @@ class MissingCausalMask(Probe):
 
     code = "P910"
     name = "missing-causal-mask"
-    signals = ("attention.ahead", "attention.length", "tokens.shifted", "tokens.length")
+    signals = (
+        "attention.ahead", "attention.length", "tokens.shifted", "tokens.length", "tokens.others",
+    )  # fmt: skip
 
     def read(self, trace: Trace, metric: Objective | None = None) -> Iterable[Symptom]:
         """See `Probe.read`."""
@@ -92,7 +94,8 @@ def _predicts_next(trace: Trace, line: str) -> bool:
     values = trace.signal("train", line, "tokens.shifted").finite.values
     often = sum(value >= _ALL for value in values) >= _PERSISTS * len(values)
     anyway = _middle(trace, line, "tokens.copied") >= _NOT_ANYWAY
-    return len(values) >= _FEWEST_POINTS and often and not anyway
+    alone = not _middle(trace, line, "tokens.others")
+    return len(values) >= _FEWEST_POINTS and often and alone and not anyway
 
 
 def _middle(trace: Trace, where: str, name: str) -> float:

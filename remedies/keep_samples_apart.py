@@ -26,18 +26,18 @@ class KeepSamplesApart(Remedy):
     What it does:
         Has recurrent and attention layers take the first axis for the samples; and where a reshape
         makes rows of a tensor in which the samples lie along another axis, moves that axis to the
-        front first.
+        front first. A softmax along the samples is taken along the last axis.
 
     When it helps:
-        A layer goes from sample to sample as if they were moments, or a row has pieces of several
-        samples.
+        A layer goes from sample to sample as if they were moments, a row has pieces of several
+        samples, or they compete in a softmax.
 
     Parameters:
         None.
 
     In the script:
         ``nn.LSTM(8, 64, batch_first=True)``; ``h.movedim(1, 0).reshape(batch, -1)`` for
-        ``h.view(batch, -1)``.
+        ``h.view(batch, -1)``; ``scores.softmax(-1)`` for ``scores.softmax(0)``.
 
     Source:
         The documentation of ``torch.nn.LSTM`` and ``torch.movedim``.
@@ -57,7 +57,8 @@ class KeepSamplesApart(Remedy):
         """The layers and lines that symptoms name, together; all that were seen without any."""
         symptoms = list(symptoms)
         named = {place for symptom in symptoms for place in (symptom.where, symptom.source)}
-        known = [*trace.places("samples.in_time"), *trace.places("samples.axis")]
+        names = ("samples.in_time", "samples.axis", "samples.compete")
+        known = [place for name in names for place in trace.places(name)]
         found = [place for place in known if place in named or not symptoms]
         if found:
             yield ",".join(found)
@@ -87,11 +88,13 @@ class KeepSamplesApart(Remedy):
         return (
             f"Keep the samples of a batch apart at {action.target or 'the layer'}: "
             "batch_first=True for a layer that is given (batch, time, features), and "
-            "h.transpose(0, 1).reshape(batch, -1) where samples lie along the second axis."
+            "h.transpose(0, 1).reshape(batch, -1) where samples lie along the second axis, "
+            "softmax(-1) for softmax(0)."
         )
 
     def rewrite(self, source: Source, action: Action) -> None:
         """Write ``batch_first=True``, or move the axis before the reshape."""
+        from remedies.source.functions import set_axis
         from remedies.source.reshapes import move_first
 
         layers = [target for target in action.targets if not _is_line(target)]
@@ -100,8 +103,11 @@ class KeepSamplesApart(Remedy):
         for line in action.targets:
             if _is_line(line):
                 file, number = source.place(line)
-                axis = source.trace.signal("train", line, "samples.axis").values[-1]
-                move_first(file, number, int(axis))
+                axis = source.trace.signal("train", line, "samples.axis").values
+                if axis:
+                    move_first(file, number, int(axis[-1]))
+                else:
+                    set_axis(file, number, "softmax", -1)
 
 
 def _is_line(target: str) -> bool:

@@ -21,6 +21,7 @@ from probes.tap.dense import is_plain
 from probes.tap.locate import Sources
 from probes.tap.modules import ModuleTree
 from probes.tap.noise_places import module_at_work
+from probes.tap.sample_axes import softmax_axis
 from probes.tap.statistics import Collector
 from probes.tap.unrecorded import unrecorded
 from probes.trace import Event
@@ -121,13 +122,11 @@ class AttentionWatch:
 
     def _remember(self, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
         scores = args[0] if args else kwargs.get("input")
-        axis = args[1] if len(args) > 1 else kwargs.get("dim")
         if not (is_plain(scores) and is_plain(result) and _trains() and result.requires_grad):
             return
-        if not isinstance(axis, int):
-            axis = 0 if result.dim() in (0, 1, 3) else 1  # What torch takes for it.
         if result.dim() > 1:
-            last = axis % result.dim() == result.dim() - 1
+            axis = softmax_axis(args, kwargs)
+            last = axis == result.dim() - 1
             self._weights[result] = _Weights(scores.detach(), axis, self._sources.line(), last)
 
     def _look_at(self, name: str, source: str | None, scores: Tensor, across: bool) -> None:

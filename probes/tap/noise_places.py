@@ -72,6 +72,16 @@ def module_at_work(tree: ModuleTree) -> nn.Module | None:
     return None
 
 
+def within_forward() -> bool:
+    """Whether the forward pass of a module is at work, not a function that is given one."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code.co_name == "forward" and isinstance(first_argument(frame), nn.Module):
+            return True
+        frame = frame.f_back
+    return False
+
+
 def _is_parameter(signal: Tensor) -> bool:
     """Whether it is a parameter, however viewed: the same for all samples by construction."""
     node = signal.grad_fn

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -17,9 +17,11 @@ from probes.tap.calls import CallLog
 from probes.tap.dense import is_dense
 from probes.tap.locate import Sources
 from probes.tap.modules import ModuleTree
+from probes.tap.noise_places import within_forward
 from probes.tap.scrambles import RESHAPES
 from probes.tap.statistics import Collector
 
+SOFTMAXES = ("softmax", "log_softmax")
 _FEWEST = 4
 _Shape = tuple[int, ...]
 
@@ -34,7 +36,8 @@ class SampleAxisWatch:
         collector: Takes ``samples.in_time`` at the path of a recurrent or attention layer that
             expects time along the first axis: 1 where the samples lie there, else 0. And at the
             line of a reshape ``samples.axis``: the axis that had the samples where it put what
-            else was first in their place.
+            else was first in their place. And at the line of a softmax within a module
+            ``samples.compete``: 1 where it runs along the samples, else 0.
     """
 
     def __init__(
@@ -46,7 +49,8 @@ class SampleAxisWatch:
         self._handle: RemovableHandle | None = None
         self._layers: dict[str, _Shape] = {}
         self._reshapes: dict[str, tuple[_Shape, _Shape]] = {}
-        calls.listen(self._note, {*RESHAPES, *LABELLED})
+        self._softmaxes: dict[str, tuple[_Shape, int]] = {}
+        calls.listen(self._note, {*RESHAPES, *LABELLED, *SOFTMAXES})
 
     def switch_on(self) -> None:
         """Watch the next step."""
@@ -58,7 +62,10 @@ class SampleAxisWatch:
         if self._handle is not None:
             self._handle.remove()
             self._handle = None
-        self._layers, self._reshapes = {}, {}
+        self._forget()
+
+    def _forget(self) -> None:
+        self._layers, self._reshapes, self._softmaxes = {}, {}, {}
 
     def _enter(self, module: nn.Module, args: Any) -> None:
         if not isinstance(module, nn.RNNBase | nn.MultiheadAttention) or module.batch_first:
@@ -74,7 +81,10 @@ class SampleAxisWatch:
         if self._handle is None or not isinstance(result, Tensor) or not result.requires_grad:
             return
         name = getattr(func, "__name__", "")
-        if name not in RESHAPES:
+        if name in SOFTMAXES:
+            if result.dim() > 1 and within_forward() and (line := self._sources.line()):
+                self._softmaxes[line] = tuple(result.shape), softmax_axis(args, kwargs)
+        elif name not in RESHAPES:
             labels = labels_of(name, args, kwargs)
             if labels is not None and are_of_samples(name, tuple(labels.shape)):
                 self._tell(tuple(labels.shape))
@@ -91,7 +101,10 @@ class SampleAxisWatch:
             axis = misplaced(given, made)
             if axis is not None and made[0] == samples:
                 self._collector.add("train", line, {"samples.axis": float(axis)})
-        self._layers, self._reshapes = {}, {}
+        for line, (shape, axis) in self._softmaxes.items():
+            found = axis == 0 and shape[0] == samples and samples not in shape[1:]
+            self._collector.add("train", line, {"samples.compete": float(found)})
+        self._forget()
 
 
 def are_of_samples(name: str, labels: _Shape) -> bool:
@@ -107,6 +120,15 @@ def are_of_samples(name: str, labels: _Shape) -> bool:
     if not labels or labels[0] < _FEWEST or labels[0] in labels[1:]:
         return False
     return name not in DIFFERENCES or math.prod(labels) == labels[0]
+
+
+def softmax_axis(args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
+    """The axis that a call of softmax runs along, counted from the first."""
+    given: Tensor = args[0] if args else kwargs["input"]
+    axis = args[1] if len(args) > 1 else kwargs.get("dim")
+    if not isinstance(axis, int):
+        return 0 if given.dim() in (0, 1, 3) else 1  # What torch takes for it.
+    return axis % max(1, given.dim())
 
 
 def misplaced(given: _Shape, made: _Shape) -> int | None:

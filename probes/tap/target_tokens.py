@@ -26,8 +26,10 @@ class TargetTokenWatch:
         sources: Tells the user's line that computes the loss: that is where.
         calls: Tells of the calls.
         collector: Takes, in training, ``tokens.copied``, the share of labels that are the token at
-            their place, ``tokens.shifted``, the share that are the one behind it, and
-            ``tokens.length`` of a sequence.
+            their place, ``tokens.shifted``, the share that are the one behind it,
+            ``tokens.length`` of a sequence, and ``tokens.others``: how many other sequences, which
+            differ from sample to sample, were looked up since the last loss (a source that is to be
+            translated).
     """
 
     def __init__(self, sources: Sources, calls: CallLog, collector: Collector) -> None:
@@ -59,7 +61,9 @@ class TargetTokenWatch:
             if is_dense(target) and tokens is not None and (line := self._sources.line()):
                 with unrecorded():
                     found = _compared(target, tokens, kwargs.get("ignore_index", -100))
+                    found["tokens.others"] = float(_others(tokens, self._given))
                 self._collector.add("train", line, found)
+                self._given = []
 
 
 def looked_up(args: Sequence[Any], kwargs: dict[str, Any]) -> list[Tensor]:
@@ -99,3 +103,13 @@ def _compared(target: Tensor, tokens: Tensor, ignored: int) -> dict[str, Tensor 
         "tokens.length": float(tokens.shape[1]),
         "tokens.shifted": behind.sum() / counts[:, :-1].sum().clamp_min(1),
     }
+
+
+def _others(tokens: Tensor, given: Sequence[Tensor]) -> int:
+    """How many of the lookups are of other sequences, not of places or kinds of tokens."""
+    others = [each for each in given if each is not tokens and len(each) == len(tokens)]
+    return sum(
+        not (each.shape == tokens.shape and bool((each == tokens).all()))
+        and not bool((each == each[:1]).all())
+        for each in others
+    )

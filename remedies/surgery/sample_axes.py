@@ -6,17 +6,17 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from probes.tap.dense import is_dense
-from probes.tap.sample_axes import misplaced
+from probes.tap.sample_axes import SOFTMAXES, misplaced, softmax_axis
 from probes.tap.scrambles import RESHAPES
 
 
 class MovedSamples:
-    """Answers the reshapes of some lines with rows of one sample each.
+    """Answers the reshapes of some lines with rows of one sample each, and softmaxes likewise.
 
     Args:
         lines: The lines.
         here: Tells the line that is at work.
-        tell: Called with a line and what was done when one of its reshapes was answered.
+        tell: Called with a line and what was done when one of its calls was answered.
     """
 
     def __init__(
@@ -34,11 +34,18 @@ class MovedSamples:
     ) -> Any:
         """The result of a torch function (see `Rewrite`)."""
         given = args[0] if args else None
-        if getattr(func, "__name__", "") not in RESHAPES or not is_dense(given):
+        name = getattr(func, "__name__", "")
+        if name not in {*RESHAPES, *SOFTMAXES} or not is_dense(given):
             return NotImplemented
         line = self._here()
         if line is None or line not in self._lines:
             return NotImplemented
+        if name in SOFTMAXES:
+            if softmax_axis(args, kwargs) != 0:
+                return NotImplemented
+            self._tell(line, "along the last axis")
+            rest = {key: value for key, value in kwargs.items() if key not in ("input", "dim")}
+            return func(given, -1, **rest)
         made = func(*args, **kwargs)
         axis = misplaced(tuple(given.shape), tuple(made.shape))
         if axis is None:

@@ -40,3 +40,19 @@ def test_a_reshape_that_mixes_samples(make_trace) -> None:
 @pytest.mark.parametrize("axes", [(1.0, 1.0), (1.0, 2.0, 1.0)])
 def test_a_reshape_of_something_else_is_left_alone(make_trace, axes) -> None:
     assert not read(make_trace, reshape(*axes))
+
+
+ERROR = Objective(name="val_rmse", mode="min")
+
+
+@pytest.mark.parametrize(
+    ("errors", "alarming"), [([2.0, 1.5, 1.4], True), ([2.0, 0.5, 0.1], False)]
+)
+def test_samples_that_compete(make_trace, errors, alarming) -> None:
+    signals = {("train", "train.py:9", "samples.compete"): [1.0] * 4}
+    (symptom,) = CrossedSamples().read(make_trace(signals, {"val_rmse": errors}), ERROR)
+    assert symptom.source == "train.py:9" and symptom.alarming is alarming
+
+
+def test_samples_that_do_not_compete(make_trace) -> None:
+    assert not read(make_trace, {("train", "train.py:9", "samples.compete"): [0.0] * 4})

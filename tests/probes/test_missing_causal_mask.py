@@ -6,7 +6,7 @@ from probes.missing_causal_mask import MissingCausalMask
 from probes.trace import Trace
 
 
-def read(*attentions: tuple[str, float, float], copied: float = 0.1, shifted: float = 1.0):
+def read(*attentions: tuple[str, float, float], copied=0.1, shifted=1.0, others=0.0):
     """Attentions are given by their place, length, and share of queries that look ahead."""
     events = [
         {"event": "attention", "where": where, "source": "train.py:7", "operation": "softmax",
@@ -14,7 +14,7 @@ def read(*attentions: tuple[str, float, float], copied: float = 0.1, shifted: fl
         for where, _, _ in attentions
     ]  # fmt: skip
     for step in range(4):
-        tokens = {"shifted": shifted, "copied": copied, "length": 12.0}
+        tokens = {"shifted": shifted, "copied": copied, "length": 12.0, "others": others}
         rows = [["train.py:9", f"tokens.{name}", value] for name, value in tokens.items()]
         for where, length, ahead in attentions:
             rows += [[where, "attention.length", length], [where, "attention.ahead", ahead]]
@@ -41,6 +41,6 @@ def test_what_may_look_at_everything(attentions) -> None:
     assert not read(*attentions)
 
 
-@pytest.mark.parametrize("labels", [{"shifted": 0.2}, {"copied": 1.0}])
-def test_other_labels_than_the_next_token(labels) -> None:
+@pytest.mark.parametrize("labels", [{"shifted": 0.2}, {"copied": 1.0}, {"others": 1.0}])
+def test_other_labels_than_the_next_token_and_translations(labels) -> None:
     assert not read(("a", 12, 1.0), **labels)

@@ -15,15 +15,18 @@ REMEDY = remedies["keep-samples-apart"]
 
 
 class Reader(nn.Module):
-    """A GRU in both directions whose last states are put side by side."""
+    """A GRU in both directions whose last states are put side by side, and weighed."""
 
-    def __init__(self, batch_first: bool = True, right: bool = True) -> None:
+    def __init__(self, batch_first: bool = True, right: bool = True, axis: int = 1) -> None:
         super().__init__()
         self.gru = nn.GRU(3, 4, bidirectional=True, batch_first=batch_first)
-        self.right = right
+        self.right, self.axis = right, axis
 
     def forward(self, inputs: Tensor) -> Tensor:
-        last = self.gru(inputs)[1]
+        states = self.states(self.gru(inputs)[1])
+        return states * states.softmax(dim=self.axis)
+
+    def states(self, last: Tensor) -> Tensor:
         if self.right:
             return last.movedim(1, 0).reshape(last.shape[1], -1)
         return last.view(last.shape[1], -1)
@@ -40,14 +43,16 @@ def read_with(model: nn.Module) -> list[Tensor]:
     return told
 
 
-VIEW = f"test_keep_samples_apart.py:{Reader.forward.__code__.co_firstlineno + 4}"
+VIEW = f"test_keep_samples_apart.py:{Reader.states.__code__.co_firstlineno + 3}"
+SOFTMAX = f"test_keep_samples_apart.py:{Reader.forward.__code__.co_firstlineno + 2}"
 
 
 @pytest.mark.parametrize(
-    ("wrong", "target"), [({"batch_first": False}, "gru"), ({"right": False}, VIEW)]
+    ("wrong", "target"),
+    [({"batch_first": False}, "gru"), ({"right": False}, VIEW), ({"axis": 0}, SOFTMAX)],
 )
-def test_samples_are_kept_apart(treat: Any, wrong: dict[str, bool], target: str) -> None:
-    def program(**how: bool) -> list[Tensor]:
+def test_samples_are_kept_apart(treat: Any, wrong: dict[str, Any], target: str) -> None:
+    def program(**how: Any) -> list[Tensor]:
         torch.manual_seed(0)
         return read_with(Reader(**how))
 

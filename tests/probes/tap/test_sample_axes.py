@@ -90,3 +90,45 @@ def test_several_targets_of_a_sample_tell_of_it_too() -> None:
 def test_targets_of_moments_are_left_alone(axis: int | None, targets: tuple[int, ...]) -> None:
     trace = forecast(Forecaster(axis), targets)
     assert 1.0 not in trace.signal("train", "lstm", "samples.in_time").values
+
+
+class Gated(nn.Module):
+    """A mixture of six experts, each of which is a column."""
+
+    def __init__(self, axis: int | None, inside: bool = True) -> None:
+        super().__init__()
+        self.axis, self.inside = axis, inside
+        self.gate, self.experts = nn.Linear(5, 6), nn.Linear(5, 6)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        scores = self.gate(inputs)
+        if self.inside:
+            scores = functional.softmax(scores, dim=self.axis)
+        return (scores * self.experts(inputs)).sum(1)
+
+
+@pytest.mark.filterwarnings("ignore:Implicit dimension choice")
+@pytest.mark.parametrize(
+    ("axis", "samples", "inside", "compete"),
+    [
+        (0, 8, True, {1.0}),
+        (1, 8, True, {0.0}),
+        (None, 8, True, {0.0}),
+        (0, 6, True, {0.0}),  # As many samples as experts: nobody can tell.
+        (0, 8, False, set()),  # A loss may have a softmax of any kind.
+    ],
+)
+def test_samples_that_compete_in_a_softmax(axis, samples, inside, compete) -> None:
+    torch.manual_seed(0)
+    model = Gated(axis, inside)
+
+    def loss(made: Tensor, wanted: Tensor) -> Tensor:
+        if not inside:
+            made = (made[:, None] + wanted[:, None].new_zeros(6)).softmax(0).sum(1)
+        return functional.mse_loss(made, wanted)
+
+    batches = [(torch.randn(samples, 5), torch.randn(samples)) for _ in range(4)]
+    trace = observe(lambda: train(model, iter(batches), loss))
+    lines = trace.places("samples.compete")
+    found = [v for at in lines for v in trace.signal("train", at, "samples.compete").values]
+    assert set(found) == compete and len(found) == 4 * len(compete)

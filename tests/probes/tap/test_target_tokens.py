@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 import torch
@@ -16,7 +16,7 @@ WORDS = 7
 Cut = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
-def run(cut: Cut, flat: bool = True, ignore: int = -100) -> Trace:
+def run(cut: Cut, flat: bool = True, ignore: int = -100, others: Sequence[Tensor] = ()) -> Trace:
     """Train a recurrent model on what ``cut`` makes of rows of tokens: given and wanted."""
 
     def program() -> None:
@@ -26,6 +26,8 @@ def run(cut: Cut, flat: bool = True, ignore: int = -100) -> Trace:
         optimizer = torch.optim.Adam(model.parameters())
         for _ in range(4):
             given, wanted = cut(torch.randint(WORDS, (5, 9)))
+            for other in others:
+                words(other)
             scores = model[2](memory(words(given))[0])
             if flat:
                 scores, wanted = scores.reshape(-1, WORDS), wanted.reshape(-1)
@@ -65,3 +67,17 @@ def test_labels_that_are_ignored_do_not_count() -> None:
 
 def test_short_sequences_are_left_alone() -> None:
     assert not run(lambda rows: (rows[:, :3], rows[:, :3])).places("tokens.copied")
+
+
+@pytest.mark.parametrize(
+    ("other", "count"),
+    [
+        (torch.arange(45).reshape(5, 9) % WORDS, 1.0),  # A source that is to be translated.
+        (torch.arange(5).expand(5, 5), 0.0),  # Places.
+        (torch.arange(24).reshape(2, 12) % WORDS, 0.0),  # Of other samples.
+    ],
+)
+def test_other_sequences_that_are_looked_up(other: Tensor, count: float) -> None:
+    trace = run(lambda rows: (rows[:, :-1], rows[:, 1:]), others=[other])
+    (line,) = trace.places("tokens.others")
+    assert trace.signal("train", line, "tokens.others").values == [count] * 4

@@ -42,3 +42,11 @@ def test_the_layer_takes_the_samples_first(rewrite, facts) -> None:
     trace = facts({"lstm": ("LSTM", 2)})
     after = rewrite("from torch import nn\nlstm = nn.LSTM(3, 8, 2)\n", "R817", "lstm", trace)
     assert after == "from torch import nn\nlstm = nn.LSTM(3, 8, 2, batch_first=True)\n"
+
+
+def test_a_softmax_runs_along_the_last_axis(rewrite, facts) -> None:
+    trace = facts({})
+    rows = [("train.py:2", "samples.compete", 1.0)]
+    trace.feed({"event": "signals", "step": 1, "phase": "train", "rows": rows})
+    after = rewrite("import torch\nw = torch.softmax(g, dim=0)\n", "R817", "train.py:2", trace)
+    assert after == "import torch\nw = torch.softmax(g, dim=-1)\n"
