@@ -22,6 +22,8 @@ _SLIGHTLY = 0.5
 _TOSSED = 0.15
 """Share of what is left that a metric which is tossed about may gain within a quarter of a run."""
 _UNITS_GONE = 0.9
+_LARGE = 0.1
+"""Share of the parameters."""
 
 
 def suffers(trace: Trace, metric: Objective | None) -> bool:
@@ -141,6 +143,11 @@ def _roughness(curve: list[float]) -> float:
         return 0.0
     trend = statistics.mean(changes)
     return statistics.median(abs(change - trend) for change in changes)
+
+
+def is_held_back(trace: Trace, metric: Objective | None, share: float) -> bool:
+    """Whether a share of what is trained that cannot learn is large, and much is left to gain."""
+    return share >= _LARGE and _progress.leaves(trace, metric, _progress.FAR)
 
 
 def units_are_gone(trace: Trace) -> bool:

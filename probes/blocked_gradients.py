@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from probes import _harm, _progress
+from probes import _harm
 from probes._parts import Part, parts
 from probes.base import Probe
 from probes.objective import Objective
 from probes.symptom import ALARM, Symptom
 from probes.trace import Trace
-
-_TENTH = 0.1
 
 
 class BlockedGradients(Probe):
@@ -63,7 +61,7 @@ class BlockedGradients(Probe):
     ) -> Symptom:
         share = min(1.0, sum(part.share for part in alike))
         if zeros:
-            harmed = share >= _TENTH and _progress.leaves(trace, metric, _progress.FAR)
+            harmed = _harm.is_held_back(trace, metric, share)
         else:
             harmed = _harm.suffers(trace, metric) and not _harm.units_are_gone(trace)
         elements = sum(part.elements for part in alike)

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from probes import _series
+from probes import _tokens
 from probes.base import Probe
 from probes.objective import Objective
 from probes.symptom import Symptom
 from probes.trace import Trace
 
-_ALL = 0.99
-_NOT_ANYWAY = 0.9
-_PERSISTS = 0.8
-_FEWEST_POINTS = 3
 _SEEN = 0.5
 
 
@@ -57,7 +53,7 @@ class MissingCausalMask(Probe):
             return
         where = seen[0]
         info = trace.attentions[where]
-        ahead = _middle(trace, where, "attention.ahead")
+        ahead = _tokens.middle(trace, where, "attention.ahead")
         others = f" and {len(seen) - 1} more" if len(seen) > 1 else ""
         yield Symptom(
             code=self.code,
@@ -66,7 +62,7 @@ class MissingCausalMask(Probe):
             where=where,
             source=info.source,
             step=trace.signal("train", where, "attention.ahead").steps[0],
-            evidence={"ahead": ahead, "places": _middle(trace, where, "attention.length")},
+            evidence={"ahead": ahead, "places": _tokens.middle(trace, where, "attention.length")},
             message=(
                 f"the model is to predict the next token, and attention at {where}{others} "
                 f"({info.call}) may look at it: mask what comes later"
@@ -77,26 +73,19 @@ class MissingCausalMask(Probe):
 def looking_ahead(trace: Trace) -> list[str]:
     """The attentions that see what they are to predict, the first of the model first."""
     lengths = {
-        _middle(trace, line, "tokens.length")
+        _tokens.middle(trace, line, "tokens.length")
         for line in trace.places("tokens.shifted")
         if _predicts_next(trace, line)
     }
     among = [
         where
         for where in trace.places("attention.ahead")
-        if where in trace.attentions and _middle(trace, where, "attention.length") in lengths
+        if where in trace.attentions and _tokens.middle(trace, where, "attention.length") in lengths
     ]
-    seen = [where for where in among if _middle(trace, where, "attention.ahead") >= _SEEN]
+    seen = [where for where in among if _tokens.middle(trace, where, "attention.ahead") >= _SEEN]
     return seen if len(seen) == len(among) else []
 
 
 def _predicts_next(trace: Trace, line: str) -> bool:
-    values = trace.signal("train", line, "tokens.shifted").finite.values
-    often = sum(value >= _ALL for value in values) >= _PERSISTS * len(values)
-    anyway = _middle(trace, line, "tokens.copied") >= _NOT_ANYWAY
-    alone = not _middle(trace, line, "tokens.others")
-    return len(values) >= _FEWEST_POINTS and often and alone and not anyway
-
-
-def _middle(trace: Trace, where: str, name: str) -> float:
-    return _series.middle(trace.signal("train", where, name).finite.values) or 0.0
+    alone = not _tokens.middle(trace, line, "tokens.others")
+    return alone and _tokens.are_labels(trace, line, "shifted", "copied")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from probes import _progress
+from probes import _harm
 from probes._parts import all_parameters
 from probes.base import Probe
 from probes.objective import Objective
 from probes.symptom import ALARM, Symptom
 from probes.trace import Trace
 
-_TENTH = 0.1
 _QUARTER = 0.25
 
 
@@ -53,7 +52,7 @@ class SymmetricUnits(Probe):
         if not found:
             return
         share = min(1.0, sum(found.values()) / max(1.0, all_parameters(trace)))
-        harmed = share >= _TENTH and _progress.leaves(trace, metric, _progress.FAR)
+        harmed = _harm.is_held_back(trace, metric, share)
         weight = max(found, key=found.__getitem__)
         rows = trace.signal("train", weight, "alike.rows")
         where = weight.rpartition(".")[0] or weight

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from probes import _progress, _series
+from probes import _progress, _series, _tokens
 from probes.base import Probe
 from probes.objective import Objective
 from probes.symptom import Symptom
 from probes.trace import Trace
-
-_ALL = 0.99
-_NOT_ANYWAY = 0.9
-_PERSISTS = 0.8
-_FEWEST_POINTS = 3
 
 
 class UnshiftedTargets(Probe):
@@ -51,11 +46,10 @@ class UnshiftedTargets(Probe):
     def read(self, trace: Trace, metric: Objective | None = None) -> Iterable[Symptom]:
         """See `Probe.read`."""
         for line in trace.places("tokens.copied"):
-            copied = trace.signal("train", line, "tokens.copied").finite
-            behind = _series.middle(trace.signal("train", line, "tokens.shifted").finite.values)
-            often = sum(value >= _ALL for value in copied.values) >= _PERSISTS * len(copied)
-            if len(copied) < _FEWEST_POINTS or not often or (behind or 0.0) >= _NOT_ANYWAY:
+            if not _tokens.are_labels(trace, line, "copied", "shifted"):
                 continue
+            copied = trace.signal("train", line, "tokens.copied").finite
+            behind = _tokens.middle(trace, line, "tokens.shifted")
             harmed = _fell(trace) and _progress.leaves(trace, metric, _progress.FAR)
             yield Symptom(
                 code=self.code,
@@ -64,7 +58,7 @@ class UnshiftedTargets(Probe):
                 where="loss",
                 source=line,
                 step=copied.steps[0],
-                evidence={"copied": copied.values[-1], "shifted": behind or 0.0},
+                evidence={"copied": copied.values[-1], "shifted": behind},
                 message=(
                     f"the labels at {line} are the tokens that the model is given at the same "
                     "places: it learns to copy, not what comes next"

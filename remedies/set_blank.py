@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from probes import _signatures
 from probes._loss_functions import TRANSCRIPTION
 from probes.symptom import Symptom
 from probes.trace import Trace
@@ -15,9 +16,6 @@ from remedies.treatment import Action
 if TYPE_CHECKING:
     from remedies.source.source import Source
     from remedies.surgery import Program
-
-_CLASS = ("blank", "reduction", "zero_infinity")
-_FUNCTION = ("log_probs", "targets", "input_lengths", "target_lengths", *_CLASS)
 
 
 class SetBlank(Remedy):
@@ -73,7 +71,7 @@ class SetBlank(Remedy):
             if getattr(func, "__name__", "") != TRANSCRIPTION:
                 return NotImplemented
             line = program.line()
-            given = dict(zip(_FUNCTION, args, strict=False)) | kwargs
+            given = dict(zip(_signatures.TRANSCRIPTION, args, strict=False)) | kwargs
             last = given["log_probs"].shape[-1] - 1
             if line not in action.targets or given.get("blank", 0) == last:
                 return NotImplemented
@@ -95,7 +93,11 @@ class SetBlank(Remedy):
 
         for line in action.targets:
             loss = loss_at(*source.place(line))
-            signature = _FUNCTION if loss.is_function else _CLASS
+            signature = (
+                _signatures.TRANSCRIPTION
+                if loss.is_function
+                else _signatures.TRANSCRIPTION_SETTINGS
+            )
             loss.made.set("blank", str(_last(source.trace, line)), *signature)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from probes.attention_entropy_collapse import takes_another_axis
 from probes.symptom import Symptom
@@ -55,15 +55,9 @@ class SoftmaxOverKeys(Remedy):
 
     def apply(self, program: Program, action: Action) -> None:
         """Answer the calls at the lines."""
+        from remedies.surgery.attention import along_last_axis
 
-        def take_last(
-            func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-        ) -> Any:
-            if len(args) > 1:
-                return func(args[0], -1, *args[2:], **kwargs)
-            return func(*args, **{**kwargs, "dim": -1})
-
-        _attention_calls.answer(program, action, "along the last axis", take_last)
+        _attention_calls.answer(program, action, "along the last axis", along_last_axis)
 
     def advice(self, action: Action) -> str:
         """Which axis to take."""

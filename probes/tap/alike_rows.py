@@ -12,21 +12,24 @@ _MOST_ROWS = 16
 _MOST_COLUMNS = 1024
 
 
-def may_be_alike(weight: Tensor) -> bool:
-    """Whether every row of a weight has a twin with the same values.
+def rows_alike(weight: Tensor, gradient: Tensor) -> bool | None:
+    """Whether every row of a weight has a twin: the same values, and the same gradient.
 
     Args:
         weight: Any shape; what follows the first dimension is a row. Of many or long rows, some.
             A recurrent layer has a row for each of its gates.
+        gradient: Of the same shape.
+
+    Returns:
+        None where the values differ already, or there are no rows to compare; False where it is
+        the gradients alone, or all of them are zero.
     """
-    rows = weight.dim() > 1 and len(weight) > 1 and weight[0].numel() > 0
-    return rows and _all_have_twins(_near(_some_rows(weight)))
-
-
-def are_alike(weight: Tensor, gradient: Tensor) -> bool:
-    """Whether every row has a twin that gets the same gradient as well, other than zero."""
-    pushed = _some_rows(gradient)
-    return bool(pushed.any()) and _all_have_twins(_near(pushed) & _near(_some_rows(weight)))
+    if weight.dim() < 2 or len(weight) < 2 or not weight[0].numel():
+        return None
+    held, pushed = _near(_some_rows(weight)), _some_rows(gradient)
+    if not _all_have_twins(held):
+        return None
+    return bool(pushed.any()) and _all_have_twins(_near(pushed) & held)
 
 
 def _some_rows(values: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from probes._signatures import SCALED_PRODUCT
 from probes.tap.dense import is_dense_float
 from probes.tap.statistics import stride
 
@@ -88,8 +89,7 @@ def of_scaled_product(
     func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Tensor | None:
     """The scores of a call of ``scaled_dot_product_attention``, of some samples and heads."""
-    names = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal", "scale")
-    given = {**dict(zip(names, args, strict=False)), **kwargs}
+    given = {**dict(zip(SCALED_PRODUCT, args, strict=False)), **kwargs}
     query, key = given["query"], given["key"]
     if not (is_dense_float(query) and is_dense_float(key)) or query.dim() < 2:
         return None

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from probes import _signatures
 from probes._loss_functions import BINARY, CATEGORICAL, SIGNED, TRANSCRIPTION
 from probes.tap.calls import CallLog
 from probes.tap.dense import is_dense
@@ -73,7 +74,7 @@ class LabelWatch:
 
 def _arguments(name: str) -> tuple[str, ...]:
     if name == TRANSCRIPTION:
-        return ("log_probs", "targets", "input_lengths", "target_lengths", "blank")
+        return _signatures.TRANSCRIPTION
     return ("input", "target") if SIGNED.get(name, 1) == 1 else ("input1", "input2", "target")
 
 

@@ -164,13 +164,13 @@ class MembershipWatch:
 
     def _look_for_zeros(self, optimizer: Optimizer) -> None:
         """Tell which gradients are all zeros, where they are not zeros because all were reset."""
-        self._owners.refresh()
         reached = [p for p in held_by(optimizer) if id(p) in self._leaves and p.grad is not None]
         with unrecorded():
             blocked = [p for p in reached if not _has_gradient(p)]
             zeros = [not bool(p.any()) for p in blocked]
-            if len(blocked) == len(reached) and not any(zeros):
+            if not blocked or (len(blocked) == len(reached) and not any(zeros)):
                 return
+            self._owners.refresh()
             for parameter, is_zero in zip(blocked, zeros, strict=True):
                 where = self._owners.name(parameter)
                 self._blocked.add(id(parameter))

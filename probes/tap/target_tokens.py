@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -36,7 +37,7 @@ class TargetTokenWatch:
         self._sources = sources
         self._collector = collector
         self._on = False
-        self._given: list[Tensor] = []
+        self._lookups = Lookups()
         calls.listen(self._note, {*LOOKUPS, *CATEGORICAL})
 
     def switch_on(self) -> None:
@@ -45,7 +46,8 @@ class TargetTokenWatch:
 
     def switch_off(self) -> None:
         """Watch no more, and let go of the tokens."""
-        self._on, self._given = False, []
+        self._on = False
+        self._lookups.forget()
 
     def _note(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
@@ -54,62 +56,66 @@ class TargetTokenWatch:
             return
         name = getattr(func, "__name__", "")
         if name in LOOKUPS:
-            self._given = [*self._given, *looked_up(args, kwargs)][-_MOST:]
-        elif name in CATEGORICAL and self._given:
+            self._lookups.add(args, kwargs)
+        elif name in CATEGORICAL:
             target = kwargs.get("target", args[1] if len(args) > 1 else None)
-            tokens = tokens_of(target, self._given)
+            tokens = self._lookups.of(target)
             if is_dense(target) and tokens is not None and (line := self._sources.line()):
                 with unrecorded():
                     found = _compared(target, tokens, kwargs.get("ignore_index", -100))
-                    found["tokens.others"] = float(_others(tokens, self._given))
+                    found["tokens.others"] = float(self._lookups.others(tokens))
                 self._collector.add("train", line, found)
-                self._given = []
+                self._lookups.forget()
 
 
-def looked_up(args: Sequence[Any], kwargs: dict[str, Any]) -> list[Tensor]:
-    """The tokens that an embedding is asked for, where they are sequences: (batch, time)."""
-    tokens = kwargs.get("input", args[0] if args else None)
-    if not is_dense(tokens) or tokens.dim() != 2 or tokens.shape[1] < _SHORTEST:
-        return []
-    return [tokens.detach()]
+class Lookups:
+    """The latest sequences of tokens that an embedding was asked for, each shaped (batch, time)."""
+
+    def __init__(self) -> None:
+        self._given: deque[Tensor] = deque(maxlen=_MOST)
+
+    def add(self, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
+        """Take the tokens of a call of an embedding, where they are sequences."""
+        tokens = kwargs.get("input", args[0] if args else None)
+        if is_dense(tokens) and tokens.dim() == 2 and tokens.shape[1] >= _SHORTEST:
+            self._given.append(tokens.detach())
+
+    def of(self, target: object) -> Tensor | None:
+        """The latest that are as many as the labels of a loss, in the same order.
+
+        Args:
+            target: Labels, shaped (batch, time) or (batch * time,).
+        """
+        if not is_dense(target) or target.is_floating_point():
+            return None
+        fits = (each for each in reversed(self._given) if _has_as_many(target, each))
+        return next(fits, None)
+
+    def others(self, tokens: Tensor) -> int:
+        """How many are of other sequences than these, not of places or kinds of tokens."""
+        others = [each for each in self._given if each is not tokens and len(each) == len(tokens)]
+        return sum(
+            not (each.shape == tokens.shape and bool((each == tokens).all()))
+            and not bool((each == each[:1]).all())
+            for each in others
+        )
+
+    def forget(self) -> None:
+        """Let go of them."""
+        self._given.clear()
 
 
-def tokens_of(target: object, given: Sequence[Tensor]) -> Tensor | None:
-    """The latest of the tokens that are as many as the labels of a loss, in the same order.
-
-    Args:
-        target: Labels, shaped (batch, time) or (batch * time,).
-        given: Tokens, each shaped (batch, time).
-    """
-    if not is_dense(target) or target.is_floating_point():
-        return None
-    return next(
-        (
-            tokens
-            for tokens in reversed(given)
-            if target.shape == tokens.shape or target.shape == (tokens.numel(),)
-        ),
-        None,
-    )
+def _has_as_many(target: Tensor, tokens: Tensor) -> bool:
+    return target.shape == tokens.shape or target.shape == (tokens.numel(),)
 
 
 def _compared(target: Tensor, tokens: Tensor, ignored: int) -> dict[str, Tensor | float]:
-    labels = target.detach().reshape(tokens.shape)
+    labels, tokens = target.detach().reshape(tokens.shape), tokens.to(target.device)
     counts = labels != ignored
-    same = (labels == tokens.to(labels.device)) & counts
-    behind = (labels[:, :-1] == tokens.to(labels.device)[:, 1:]) & counts[:, :-1]
+    same = (labels == tokens) & counts
+    behind = (labels[:, :-1] == tokens[:, 1:]) & counts[:, :-1]
     return {
         "tokens.copied": same.sum() / counts.sum().clamp_min(1),
         "tokens.length": float(tokens.shape[1]),
         "tokens.shifted": behind.sum() / counts[:, :-1].sum().clamp_min(1),
     }
-
-
-def _others(tokens: Tensor, given: Sequence[Tensor]) -> int:
-    """How many of the lookups are of other sequences, not of places or kinds of tokens."""
-    others = [each for each in given if each is not tokens and len(each) == len(tokens)]
-    return sum(
-        not (each.shape == tokens.shape and bool((each == tokens).all()))
-        and not bool((each == each[:1]).all())
-        for each in others
-    )

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from probes.tap.alike_rows import are_alike, may_be_alike
+from probes.tap.alike_rows import rows_alike
 from probes.tap.dense import is_plain
 from probes.tap.rounding import HALF, lost_share, rounds_to_nearest
 from probes.tap.statistics import Collector, dot, some_elements
@@ -87,9 +87,10 @@ class UpdateWatch:
             self._before.append(_Update(name, parameter, then, some_elements(gradient)))
 
     def _compare_rows(self, name: str, parameter: Tensor, gradient: Tensor) -> None:
-        if not may_be_alike(parameter):
+        alike = rows_alike(parameter, gradient)
+        if alike is None:
             self._unlike.add(id(parameter))  # For good: rows that differ stay different.
-        elif are_alike(parameter, gradient):
+        elif alike:
             rows = float(len(parameter))
             found = {"alike.elements": float(parameter.numel()), "alike.rows": rows}
             self._collector.add("train", name, found)

@@ -97,6 +97,14 @@ class SourceFile:
         texts = (node.evaluated_value for node in self.nodes(cst.SimpleString))
         return named or attribute in texts  # A text: setattr, or the key of a setting.
 
+    def assigned_to(self, written: str) -> list[cst.BaseExpression]:
+        """The values that a variable or an attribute, ``self.loss``, is given anywhere."""
+        return [
+            assignment.value
+            for assignment in self.nodes(cst.Assign)
+            if written in [self.code(each.target) for each in assignment.targets]
+        ]
+
     def code(self, node: cst.CSTNode) -> str:
         """The text of a node."""
         return self.tree.code_for_node(node)

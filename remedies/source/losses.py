@@ -170,12 +170,7 @@ def _constructor(file: SourceFile, call: cst.Call) -> cst.Call | None:
     if isinstance(call.func, cst.Call):
         values: list[cst.BaseExpression] = [call.func]
     else:
-        name = file.code(call.func)
-        values = [
-            assignment.value
-            for assignment in file.nodes(cst.Assign)
-            if name in [file.code(target.target) for target in assignment.targets]
-        ]
+        values = file.assigned_to(file.code(call.func))
     made = [value for value in values if isinstance(value, cst.Call)]
     losses = [v for v in made if (file.imported(v.func) or "").startswith(_CLASSES)]
     losses = [v for v in losses if (file.imported(v.func) or "").endswith("Loss")]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import libcst as cst
 
+from probes._signatures import SCALED_PRODUCT
 from remedies.source.calls import CallSite, calls_at
 from remedies.source.errors import Unwritable
 from remedies.source.file import SourceFile
 from remedies.source.functions import call_at
 from remedies.source.imports import written_name
-
-_PRODUCT = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal", "scale")
 
 _ENCODER = "torch.nn.TransformerEncoder"
 
@@ -50,9 +49,9 @@ def _mask_product(file: SourceFile, line: int, operation: str) -> None:
     if len(calls) != 1:
         raise Unwritable(f"line {line} does not call {operation} exactly once")
     call = CallSite(file, calls[0], operation)
-    if call.arguments(*_PRODUCT).get("attn_mask", "None") != "None":
+    if call.arguments(*SCALED_PRODUCT).get("attn_mask", "None") != "None":
         raise Unwritable("there is a mask already")
-    call.set("is_causal", "True", *_PRODUCT)
+    call.set("is_causal", "True", *SCALED_PRODUCT)
 
 
 def _mask_encoder(file: SourceFile, line: int) -> None:
@@ -74,11 +73,7 @@ def _mask_encoder(file: SourceFile, line: int) -> None:
 
 def _is_encoder(file: SourceFile, called: cst.BaseExpression) -> bool:
     """Whether something is only ever an encoder of torch."""
-    made = [
-        assignment.value
-        for assignment in file.nodes(cst.Assign)
-        if file.code(called) in [file.code(target.target) for target in assignment.targets]
-    ]
+    made = file.assigned_to(file.code(called))
     return bool(made) and all(
         isinstance(value, cst.Call) and file.imported(value.func) == _ENCODER for value in made
     )

@@ -92,11 +92,7 @@ def _kind(file: SourceFile, call: cst.Call) -> str | None:
 def _type(file: SourceFile, node: cst.BaseExpression) -> str | None:
     """The half precision that an expression names, or a variable that has one value only."""
     if isinstance(node, cst.Name) and file.imported(node) is None:
-        values = [
-            assignment.value
-            for assignment in file.nodes(cst.Assign)
-            if node.value in [file.code(target.target) for target in assignment.targets]
-        ]
+        values = file.assigned_to(node.value)
         if len(values) != 1:
             return None
         node = values[0]

@@ -107,11 +107,7 @@ def move_the_only_one(file: SourceFile, line: int) -> None:
 
 
 def _is_schedule(file: SourceFile, name: str | None) -> bool:
-    made = [
-        assignment.value
-        for assignment in file.nodes(cst.Assign)
-        if name in [file.code(target.target) for target in assignment.targets]
-    ]
+    made = file.assigned_to(name) if name else []
     return bool(made) and all(
         isinstance(value, cst.Call)
         and (file.imported(value.func) or "").startswith("torch.optim.lr_scheduler.")

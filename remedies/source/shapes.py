@@ -71,11 +71,7 @@ def _is_loss(file: SourceFile, call: cst.Call) -> bool:
     """Whether a loss is called: a function, or what one of the classes has made."""
     if file.imported(call.func) in {f"torch.nn.functional.{name}" for name in _FUNCTIONS}:
         return True
-    made = [
-        assignment.value
-        for assignment in file.nodes(cst.Assign)
-        if file.code(call.func) in {file.code(target.target) for target in assignment.targets}
-    ]
+    made = file.assigned_to(file.code(call.func))
     names = {f"torch.nn.{name}" for name in _CLASSES}
     return bool(made) and all(
         isinstance(value, cst.Call) and file.imported(value.func) in names for value in made

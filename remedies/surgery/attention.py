@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-_PRODUCT = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal", "scale")
+from probes._signatures import SCALED_PRODUCT
 
 
 def scaled_call(
@@ -46,6 +46,13 @@ def scaled_call(
     return func(*bound.args, **bound.kwargs)
 
 
+def along_last_axis(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The result of a softmax along the last axis in the place of its own."""
+    if len(args) > 1:
+        return func(args[0], -1, *args[2:], **kwargs)
+    return func(*args, **{**kwargs, "dim": -1})
+
+
 def masked_call(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The result of such a call where no place of a sequence looks at those behind it.
 
@@ -60,7 +67,7 @@ def masked_call(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[st
         masked = scores.masked_fill(_later(scores.shape[-1], scores), -math.inf)
         return func(masked, *args[1:], **{k: v for k, v in kwargs.items() if k != "input"})
     if name == "scaled_dot_product_attention":
-        given = dict(zip(_PRODUCT, args, strict=False)) | kwargs
+        given = dict(zip(SCALED_PRODUCT, args, strict=False)) | kwargs
         axis, hides = -2, False
     else:
         given = dict(inspect.signature(func).bind(*args, **kwargs).arguments)

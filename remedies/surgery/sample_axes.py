@@ -8,6 +8,7 @@ from typing import Any
 from probes.tap.dense import is_dense
 from probes.tap.sample_axes import SOFTMAXES, misplaced, softmax_axis
 from probes.tap.scrambles import RESHAPES
+from remedies.surgery.attention import along_last_axis
 
 
 class MovedSamples:
@@ -44,8 +45,7 @@ class MovedSamples:
             if softmax_axis(args, kwargs) != 0:
                 return NotImplemented
             self._tell(line, "along the last axis")
-            rest = {key: value for key, value in kwargs.items() if key not in ("input", "dim")}
-            return func(given, -1, **rest)
+            return along_last_axis(func, args, kwargs)
         made = func(*args, **kwargs)
         axis = misplaced(tuple(given.shape), tuple(made.shape))
         if axis is None:

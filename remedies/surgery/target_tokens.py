@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any
 
-from torch import Tensor
-
 from probes._loss_functions import CATEGORICAL
-from probes.tap.target_tokens import LOOKUPS, looked_up, tokens_of
-
-_MOST = 8
+from probes.tap.target_tokens import LOOKUPS, Lookups
 
 
 class ShiftedTargets:
@@ -33,7 +29,7 @@ class ShiftedTargets:
         self._lines = lines
         self._here = here
         self._tell = tell
-        self._given: list[Tensor] = []
+        self._lookups = Lookups()
 
     def __call__(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -41,11 +37,11 @@ class ShiftedTargets:
         """The result of a torch function (see `Rewrite`)."""
         name = getattr(func, "__name__", "")
         if name in LOOKUPS:
-            self._given = [*self._given, *looked_up(args, kwargs)][-_MOST:]
+            self._lookups.add(args, kwargs)
         if name not in CATEGORICAL or (line := self._here()) not in self._lines:
             return NotImplemented
         given = dict(zip(("input", "target"), args, strict=False)) | kwargs
-        tokens = tokens_of(given.get("target"), self._given)
+        tokens = self._lookups.of(given.get("target"))
         if tokens is None or line is None:
             return NotImplemented
         labels = given["target"].reshape(tokens.shape).roll(-1, 1)

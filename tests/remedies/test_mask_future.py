@@ -11,8 +11,8 @@ from torch.nn import functional
 
 from remedies import remedies
 from remedies.surgery.attention import masked_call
+from tests.remedies.training import place_of
 
-HERE = "test_mask_future.py"
 LENGTH = 6
 
 
@@ -48,13 +48,11 @@ def program(kind: str, mask: Tensor | None = None):
     return run
 
 
-LINES = open(__file__).read().splitlines()
 KINDS = ["softmax", "multi_head_attention_forward", "scaled_dot_product_attention"]
 
 
 def mask_future(kind: str):
-    number = next(n for n, text in enumerate(LINES, 1) if text.endswith(f"# {kind}"))
-    return (remedies["R910"].default(f"{kind}@{HERE}:{number}"),)
+    return (remedies["R910"].default(f"{kind}@{place_of(__file__, f'# {kind}')}"),)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -7,6 +7,7 @@ from torch import nn
 from probes.symptom import Symptom
 from probes.trace import Trace
 from remedies import remedies
+from tests.remedies.training import place_of
 
 HERE = "test_set_blank.py"
 
@@ -19,9 +20,9 @@ def program(blank: int, function: bool = False):
         labels, lengths = torch.randint(5, (3, 4)), torch.full((3,), 4)
         given = model(torch.randn(12, 3, 4)).log_softmax(-1), labels, torch.full((3,), 12), lengths
         if function:
-            loss = nn.functional.ctc_loss(*given, blank=blank)
+            loss = nn.functional.ctc_loss(*given, blank=blank)  # a function
         else:
-            loss = nn.CTCLoss(blank)(*given)
+            loss = nn.CTCLoss(blank)(*given)  # a module
         loss.backward()
         optimizer.step()
         return model
@@ -29,13 +30,8 @@ def program(blank: int, function: bool = False):
     return run
 
 
-LINES = open(__file__).read().splitlines()
-TEXTS = {False: "loss = nn.CTCLoss(blank)", True: "loss = nn.functional.ctc_loss("}
-
-
 def line(function: bool) -> str:
-    number = next(n for n, text in enumerate(LINES, 1) if text.strip().startswith(TEXTS[function]))
-    return f"{HERE}:{number}"
+    return place_of(__file__, "  # a function" if function else "  # a module")
 
 
 @pytest.mark.parametrize("function", [False, True])

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from remedies import remedies
+from tests.remedies.training import place_of
 
 WORDS = 6
 HERE = "test_shift_targets.py"
@@ -23,18 +24,18 @@ def program(wanted: slice, ignore: int = -100, flat: bool = True, moved: bool = 
         if moved:
             scores, labels = scores[:, :-1], labels[:, 1:]
         pair = (scores.reshape(-1, WORDS), labels.reshape(-1)) if flat else (scores.mT, labels)
-        functional.cross_entropy(*pair, ignore_index=ignore).backward()
+        functional.cross_entropy(*pair, ignore_index=ignore).backward()  # the loss
         optimizer.step()
         return model
 
     return run
 
 
-LINE = 1 + open(__file__).read().split("functional.cross_entropy(*pair")[0].count("\n")
+LINE = place_of(__file__, "  # the loss")
 
 
 def shift():
-    return (remedies["R909"].default(f"{HERE}:{LINE}"),)
+    return (remedies["R909"].default(LINE),)
 
 
 def weights(model: nn.Module) -> Tensor:
@@ -48,7 +49,7 @@ def test_it_trains_as_one_that_is_cut_by_hand(treat, flat: bool, ignore: int) ->
     model, trace = treat(program(copied, ignore, flat), shift())
     by_hand, _ = treat(program(copied, ignore, flat, moved=True), ())
     assert torch.allclose(weights(model), weights(by_hand), atol=1e-6)
-    assert [event["target"] for event in trace.applied] == [f"{HERE}:{LINE}"]
+    assert [event["target"] for event in trace.applied] == [LINE]
 
 
 def test_another_line_is_left_alone(treat) -> None:

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+def place_of(file: str, text: str) -> str:
+    """The line of a test's file that ends in a text, as a remedy is told: ``test_x.py:12``."""
+    lines = Path(file).read_text(encoding="utf-8").splitlines()
+    (number,) = [number for number, line in enumerate(lines, 1) if line.endswith(text)]
+    return f"{Path(file).name}:{number}"
 
 
 def trained(loss: Loss, outputs: int = 3, after: tuple[nn.Module, ...] = ()) -> nn.Module:
